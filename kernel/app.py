@@ -1,0 +1,290 @@
+"""The application factory: what every service's process is made of, whatever it serves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy.exc
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kernel import database, http, inbox, jobs, logging, openapi, outbox
+from kernel.auth import Authorities, AuthorityLoader, FetchedKeys, KeySource, TokenVerifier
+from kernel.config import ServiceSettings
+from kernel.errors import (
+    MEDIA_TYPE,
+    BadRequest,
+    FieldError,
+    NotFound,
+    Problem,
+    TooLarge,
+    Unavailable,
+    Unprocessable,
+)
+from kernel.idempotency import Operation, Rehearsed
+from kernel.ids import uuid7
+from kernel.pagination import Seal
+
+VERSION = "0.1.0"
+JSON_LIMIT = 1024 * 1024
+UPLOAD_LIMIT = 25 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What the parts of one process share; `app.state.runtime`."""
+
+    settings: ServiceSettings
+    engine: AsyncEngine
+    seal: Seal
+    peers: dict[str, http.ServiceClient]
+    verifier: TokenVerifier
+    authorities: Authorities
+    keys: KeySource
+    wake: jobs.Bell = field(default_factory=jobs.Bell)
+
+    async def deliver(self, destination: str, messages: list[dict[str, Any]]) -> set[int]:
+        """Hand events to a peer; what it did not take, or could not be reached for, stays."""
+        try:
+            answer = await self.peers[destination].call("POST", "/internal/events", json=messages)
+        except Unavailable:
+            return set()
+        return set(answer.json()["taken"]) if answer.is_success else set()
+
+
+Loop = Callable[[Runtime], Awaitable[bool]]
+"""One step of a loop; true while there is more to do at once."""
+AuthorityOf = Callable[[Runtime], AuthorityLoader]
+KeysOf = Callable[[Runtime], KeySource]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a service is made of; `create_app` turns it into an application."""
+
+    name: str
+    title: str
+    routers: Sequence[APIRouter]
+    internal_routers: Sequence[APIRouter]
+    subscribers: inbox.Subscribers
+    authority: Callable[[AsyncEngine], AuthorityLoader]
+    keys: Callable[[AsyncEngine, ServiceSettings], KeySource] | None = None
+    """Identity reads its own keys; everybody else fetches identity's."""
+    loops: Sequence[tuple[Loop, float]] = ()
+    """Steps beside the relay, each with the seconds after which it looks without being woken."""
+    on_start: Callable[[Runtime], Awaitable[None]] | None = None
+    migration_head: Callable[[], str | None] = lambda: None
+
+
+def new_router(tag: str, prefix: str = "") -> APIRouter:
+    """A router of public operations."""
+    return APIRouter(prefix=prefix, tags=[tag], route_class=Operation)
+
+
+def create_app(service: Service, settings: ServiceSettings | None = None) -> FastAPI:
+    """The ASGI application of a service; settings come from the environment unless given."""
+    settings = settings or ServiceSettings()
+    logging.configure(settings.service, settings.log_level)
+    runtime = _runtime(service, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(runtime.engine.dispose)
+            for peer in runtime.peers.values():
+                stack.push_async_callback(peer.close)
+            if service.on_start is not None:
+                await service.on_start(runtime)
+            if settings.run_loops:
+                await stack.enter_async_context(_running(_loops(service, runtime)))
+            yield
+
+    app = FastAPI(
+        title=service.title,
+        version=VERSION,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
+        redirect_slashes=False,
+        max_body_size=JSON_LIMIT,
+    )
+    internal = FastAPI(
+        title=f"{service.title}, between services",
+        version=VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
+        redirect_slashes=False,
+        max_body_size=UPLOAD_LIMIT,
+    )
+    for router in service.routers:
+        app.include_router(router)
+    for router in (inbox.events_router(service.subscribers), *service.internal_routers):
+        internal.include_router(router)
+    for application in (app, internal):
+        application.state.runtime = runtime
+        _answer_problems(application)
+    app.mount("/internal", internal)
+    app.include_router(_health(service))
+    app.add_middleware(RequestContext)
+    app.state.internal = internal
+    return app
+
+
+def _runtime(service: Service, settings: ServiceSettings) -> Runtime:
+    engine = database.create_engine(settings)
+    peers = http.clients_of(settings.service, settings.peers, settings.peer_keys)
+    keys = service.keys(engine, settings) if service.keys else FetchedKeys(_jwks_of(peers))
+    return Runtime(
+        settings=settings,
+        engine=engine,
+        seal=Seal(settings.sealing_key.get_secret_value()),
+        peers=peers,
+        verifier=TokenVerifier(settings.issuer, keys),
+        authorities=Authorities(service.authority(engine)),
+        keys=keys,
+    )
+
+
+def _jwks_of(peers: dict[str, http.ServiceClient]) -> Callable[[], Awaitable[dict[str, Any]]]:
+    async def fetch() -> dict[str, Any]:
+        answer = await peers["identity"].call("GET", "/.well-known/jwks.json")
+        document: dict[str, Any] = answer.json()
+        return document
+
+    return fetch
+
+
+def _loops(service: Service, runtime: Runtime) -> list[Awaitable[None]]:
+    async def relay() -> bool:
+        return await outbox.relay_once(runtime.engine, runtime.deliver) > 0
+
+    async def refresh_keys() -> bool:
+        if isinstance(runtime.keys, FetchedKeys) and runtime.keys.are_stale:
+            await runtime.keys.refresh()
+        return False
+
+    steps: list[tuple[Callable[[], Awaitable[bool]], float]] = [(relay, 1.0), (refresh_keys, 1.0)]
+    for loop, poll in service.loops:
+        steps.append(((lambda step=loop: step(runtime)), poll))  # type: ignore[misc]
+    return [jobs.repeat(step, runtime.wake.listener(), poll) for step, poll in steps]
+
+
+@asynccontextmanager
+async def _running(loops: list[Any]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+class RequestContext:
+    """Takes the gateway's request id (or makes one) into the log lines and problems of the request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        current = given if 0 < len(given) <= 64 and given.isascii() else str(uuid7())  # noqa: PLR2004
+        marked = logging.request_id.set(current)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            logging.request_id.reset(marked)
+
+
+def _answer_problems(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> Response:
+        return rendered(error)
+
+    @app.exception_handler(Rehearsed)
+    async def kept_answer(_: Request, repetition: Rehearsed) -> Response:
+        return repetition.kept
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_fields(_: Request, error: RequestValidationError) -> Response:
+        return rendered(Unprocessable(errors=tuple(map(_field_error, error.errors()))))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> Response:
+        return rendered(_of_status(error), error.status_code)
+
+    @app.exception_handler(sqlalchemy.exc.TimeoutError)
+    @app.exception_handler(sqlalchemy.exc.OperationalError)
+    @app.exception_handler(sqlalchemy.exc.InterfaceError)
+    @app.exception_handler(OSError)
+    async def no_database(_: Request, error: Exception) -> Response:
+        logging.logger(__name__).error("the database is not answering", kind=type(error).__name__)
+        return rendered(Unavailable("The database is not answering; try again in a second."))
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> Response:
+        logging.logger(__name__).exception("unexpected", exc_info=error)
+        return rendered(Problem("This is a fault of Cairn; its log has more under the request id."))
+
+
+def rendered(error: Problem, status: int | None = None) -> JSONResponse:
+    """The problem document of an error."""
+    document = error.document(logging.request_id.get())
+    if status is not None:
+        document["status"] = status
+    return JSONResponse(document, document["status"], error.headers, media_type=MEDIA_TYPE)
+
+
+def _of_status(error: HTTPException) -> Problem:
+    kinds: dict[int, type[Problem]] = {404: NotFound, 413: TooLarge}
+    kind = kinds.get(error.status_code, BadRequest)
+    detail = None if error.status_code in kinds else str(error.detail)
+    return kind(detail, headers=error.headers)
+
+
+def _field_error(error: dict[str, Any]) -> FieldError:
+    place, *path = error["loc"]
+    detail = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "json_invalid":
+        return FieldError(f"The body is not valid JSON: {error['ctx']['error']}", pointer="")
+    if place == "body":
+        escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+        return FieldError(detail, pointer="".join(f"/{part}" for part in escaped))
+    return FieldError(detail, parameter=str(path[0]) if path else str(place))
+
+
+def _health(service: Service) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/livez")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def readyz(request: Request) -> dict[str, str]:
+        runtime: Runtime = request.app.state.runtime
+        async with database.transaction(runtime.engine) as session:
+            found = await session.scalar(text("SELECT version_num FROM alembic_version"))
+        if (head := service.migration_head()) not in {None, found}:
+            raise Unavailable(f"The schema is at {found}, this program needs {head}: migrate.")
+        if isinstance(runtime.keys, FetchedKeys) and not runtime.keys.are_known:
+            raise Unavailable("The keys of identity are not known yet.")
+        return {"status": "ready"}
+
+    return router

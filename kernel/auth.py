@@ -1,0 +1,255 @@
+"""Who is calling: access tokens checked against identity's keys, and calls between services.
+
+Access tokens are RS256 JWTs of type `at+jwt` (RFC 9068) with one audience. The algorithm is bound
+to the key, headers that name keys elsewhere are refused, and a verified token is remembered by its
+hash until it expires. Service to service: HS256 with a key of the pair, accepted below /internal only.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+from uuid import UUID
+
+import jwt
+from fastapi import Depends, Request
+from jwt.algorithms import RSAAlgorithm
+
+from kernel.authorization import Authority, Principal
+from kernel.errors import Unauthenticated, Unavailable
+
+AUDIENCE = "cairn"
+ALGORITHM = "RS256"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - the media type of RFC 9068
+CALL_LIFETIME = 60
+_LEEWAY = 5
+_LONGEST_TOKEN = 8_192
+_REMEMBERED = 10_000
+_COOL_DOWN = 5.0
+_KEYS_FRESH_FOR = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The claims of a verified access token that services rely on."""
+
+    person_id: UUID
+    organization_id: UUID
+    platform: str
+    platform_role: str
+    session_id: str
+    epoch: int
+    expires_at: float
+
+
+class KeySource(Protocol):
+    """Where public keys come from: identity's own table, or its JWKS over the network."""
+
+    async def public_key(self, key_id: str) -> Any | None: ...
+
+
+class FetchedKeys:
+    """Identity's JWKS, kept in memory, refreshed in the background and once for an unknown `kid`."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        self._fetch = fetch
+        self._keys: dict[str, Any] = {}
+        self._fetched_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    @property
+    def are_known(self) -> bool:
+        return bool(self._keys)
+
+    async def refresh(self) -> None:
+        """Ask identity for its keys now; what was known stays when it cannot be reached."""
+        document = await self._fetch()
+        self._keys = {
+            entry["kid"]: RSAAlgorithm.from_jwk(entry)
+            for entry in document["keys"]
+            if entry.get("kty") == "RSA" and entry.get("alg") == ALGORITHM
+        }
+        self._fetched_at = time.monotonic()
+
+    async def public_key(self, key_id: str) -> Any | None:
+        if key_id not in self._keys:
+            async with self._lock:
+                if time.monotonic() - self._fetched_at > _COOL_DOWN:
+                    await self.refresh()
+        return self._keys.get(key_id)
+
+    @property
+    def are_stale(self) -> bool:
+        return time.monotonic() - self._fetched_at > _KEYS_FRESH_FOR
+
+
+class TokenVerifier:
+    """Verifies access tokens; the same token costs a signature check once."""
+
+    def __init__(self, issuer: str, keys: KeySource) -> None:
+        self._issuer = issuer
+        self._keys = keys
+        self._known: OrderedDict[bytes, Claims] = OrderedDict()
+
+    async def verify(self, token: str) -> Claims:
+        """The claims of a valid token; `Unauthenticated` for any other, always in the same words."""
+        digest = hashlib.sha256(token.encode()).digest()
+        if (claims := self._known.get(digest)) is not None and claims.expires_at > time.time():
+            return claims
+        claims = await self._checked(token)
+        self._known[digest] = claims
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return claims
+
+    async def _checked(self, token: str) -> Claims:
+        if len(token) > _LONGEST_TOKEN:
+            raise Unauthenticated
+        try:
+            header = jwt.get_unverified_header(token)
+            if set(header) != {"alg", "kid", "typ"} or (header["alg"], header["typ"]) != (
+                ALGORITHM,
+                TOKEN_TYPE,
+            ):
+                raise Unauthenticated
+            if (key := await self._keys.public_key(header["kid"])) is None:
+                raise Unauthenticated
+            body = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=self._issuer,
+                leeway=_LEEWAY,
+                options={
+                    "require": ["exp", "iat", "iss", "aud", "sub", "jti"],
+                    "strict_aud": True,
+                },
+            )
+            return _claims(body)
+        except (jwt.InvalidTokenError, KeyError, ValueError, TypeError) as error:
+            raise Unauthenticated from error
+
+
+def _claims(body: dict[str, Any]) -> Claims:
+    if not isinstance(body["epoch"], int) or isinstance(body["epoch"], bool):
+        raise TypeError("epoch")
+    texts = [body[name] for name in ("platform", "platform_role", "sid")]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("claims")
+    return Claims(
+        person_id=UUID(body["sub"]),
+        organization_id=UUID(body["org"]),
+        platform=texts[0],
+        platform_role=texts[1],
+        session_id=texts[2],
+        epoch=body["epoch"],
+        expires_at=float(body["exp"]),
+    )
+
+
+AuthorityLoader = Callable[[UUID, UUID], Awaitable[Authority | None]]
+"""(organization, person) → what the service's directory knows; None where it knows nobody."""
+
+
+class Authorities:
+    """What people may do, remembered for a second: within five a revocation holds everywhere."""
+
+    def __init__(self, load: AuthorityLoader, fresh_for: float = 1.0) -> None:
+        self._load = load
+        self._fresh_for = fresh_for
+        self._known: OrderedDict[tuple[UUID, UUID], tuple[float, Authority]] = OrderedDict()
+
+    async def of(self, claims: Claims) -> Authority:
+        """The authority behind valid claims.
+
+        An older token than the directory's epoch is refused; a newer one means that the directory
+        lags, which is waited for up to a second and then answered 503.
+        """
+        key = (claims.organization_id, claims.person_id)
+        kept = self._known.get(key)
+        if kept and kept[0] > time.monotonic() and kept[1].epoch >= claims.epoch:
+            return self._checked(kept[1], claims)
+        for attempt in range(5):
+            if attempt:
+                await asyncio.sleep(0.25)
+            authority = await self._load(*key)
+            if authority is not None and authority.epoch >= claims.epoch:
+                self._remember(key, authority)
+                return self._checked(authority, claims)
+        raise Unavailable("This part of Cairn does not know you yet; try again in a second.")
+
+    def forget(self) -> None:
+        """Load everything anew at the next request (a directory event has arrived)."""
+        self._known.clear()
+
+    def _remember(self, key: tuple[UUID, UUID], authority: Authority) -> None:
+        self._known[key] = (time.monotonic() + self._fresh_for, authority)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+    @staticmethod
+    def _checked(authority: Authority, claims: Claims) -> Authority:
+        if not authority.is_active or claims.epoch < authority.epoch:
+            raise Unauthenticated("This session has ended; sign in again.")
+        return authority
+
+
+async def principal(request: Request) -> Principal:
+    """The caller of a public operation."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated
+    runtime = request.app.state.runtime
+    claims = await runtime.verifier.verify(token.strip())
+    authority = await runtime.authorities.of(claims)
+    request.state.principal = caller = Principal(
+        claims.person_id,
+        claims.organization_id,
+        claims.platform,
+        claims.platform_role,
+        claims.session_id,
+        authority,
+    )
+    return caller
+
+
+Actor = Annotated[Principal, Depends(principal)]
+
+
+def signed_call(key: str, caller: str, callee: str) -> str:
+    """A token for one call between services, good for a minute."""
+    issued_at = int(time.time())
+    return jwt.encode(
+        {"iss": caller, "aud": callee, "iat": issued_at, "exp": issued_at + CALL_LIFETIME},
+        key,
+        algorithm="HS256",
+    )
+
+
+async def internal_caller(request: Request) -> str:
+    """The name of the service (or `operator`) that calls an internal operation."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    settings = request.app.state.runtime.settings
+    try:
+        caller = str(jwt.decode(token, options={"verify_signature": False})["iss"])
+        key = settings.peer_keys[f"{caller}>{settings.service}"].get_secret_value()
+        jwt.decode(
+            token,
+            key,
+            algorithms=["HS256"],
+            audience=settings.service,
+            options={"require": ["exp", "iat"], "strict_aud": True},
+        )
+    except (jwt.InvalidTokenError, KeyError) as error:
+        raise Unauthenticated from error
+    if not hmac.compare_digest(scheme.lower(), "bearer"):
+        raise Unauthenticated
+    return caller
+
+
+InternalCaller = Annotated[str, Depends(internal_caller)]

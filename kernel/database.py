@@ -1,0 +1,256 @@
+"""Sessions that know their tenant, row security behind them, and one transaction a request.
+
+Two gears (performance.md section 3): `Transaction` and `ReadOnly` are ORM sessions for commands and
+rare reads; `hot_connection` is the asyncpg connection of the same pool for the few hot statements.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import (
+    DateTime,
+    ForeignKeyConstraint,
+    MetaData,
+    Numeric,
+    Text,
+    event,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import (
+    Mapped,
+    MappedAsDataclass,
+    ORMExecuteState,
+    Session,
+    mapped_column,
+    with_loader_criteria,
+)
+from sqlalchemy.sql import ClauseElement
+
+from kernel.config import ServiceSettings
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+COLUMN_TYPES: dict[Any, Any] = {
+    datetime: DateTime(timezone=True),
+    Decimal: Numeric(),
+    str: Text(),
+    UUID: UUIDType(as_uuid=True),
+    list[UUID]: ARRAY(UUIDType(as_uuid=True)),
+    list[str]: ARRAY(Text()),
+    dict[str, Any]: JSONB(),
+    list[dict[str, Any]]: JSONB(),
+}
+TENANT_SETTING = "cairn.organization_id"
+
+in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+"""True while this task holds a transaction: the network is never inside one (style rule 13)."""
+
+
+def new_metadata() -> MetaData:
+    """The metadata of one service: its tables, with predictable constraint names."""
+    return MetaData(naming_convention=NAMING)
+
+
+class Tenanted(MappedAsDataclass, kw_only=True):
+    """A row that belongs to one organization: first in its key, filled from the session at flush."""
+
+    organization_id: Mapped[UUID] = mapped_column(primary_key=True, init=False, sort_order=-2)
+
+
+def tenant_foreign_key(column: str, table: str, **options: Any) -> ForeignKeyConstraint:
+    """`(organization_id, column)` → `table(organization_id, id)`: no row points into another tenant."""
+    return ForeignKeyConstraint(
+        ["organization_id", column], [f"{table}.organization_id", f"{table}.id"], **options
+    )
+
+
+def row_security(table: str, owner: str) -> list[str]:
+    """The statements that put a tenant table behind row-level security, its owner's migrations apart.
+
+    A setting that was local to a transaction reads as an empty string afterwards, hence `nullif`:
+    no tenant means no rows.
+    """
+    tenant = f"nullif(current_setting('{TENANT_SETTING}', true), '')::uuid"
+    return [
+        f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY',
+        f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY',
+        f'CREATE POLICY tenant ON "{table}" USING (organization_id = {tenant})',
+        f'CREATE POLICY migration ON "{table}" TO "{owner}" USING (true)',
+    ]
+
+
+class TenantSession(Session):
+    """The synchronous heart of every session; the listeners below hang on it."""
+
+
+@event.listens_for(TenantSession, "after_begin")
+def _set_tenant(session: Session, _: Any, connection: Any) -> None:
+    if (organization_id := session.info.get("organization_id")) is not None:
+        connection.exec_driver_sql(
+            f"SELECT set_config('{TENANT_SETTING}', $1, true)", (str(organization_id),)
+        )
+
+
+@event.listens_for(TenantSession, "do_orm_execute")
+def _narrow_to_tenant(state: ORMExecuteState) -> None:
+    organization_id = state.session.info.get("organization_id")
+    if organization_id is None or not (state.is_select or state.is_update or state.is_delete):
+        return
+    state.statement = state.statement.options(
+        with_loader_criteria(
+            Tenanted,
+            lambda table: table.organization_id == organization_id,
+            include_aliases=True,
+        )
+    )
+
+
+@event.listens_for(TenantSession, "before_flush")
+def _fill_tenant(session: Session, _: Any, __: Any) -> None:
+    for row in session.new:
+        if isinstance(row, Tenanted):
+            row.organization_id = session.info["organization_id"]
+
+
+def create_engine(settings: ServiceSettings) -> AsyncEngine:
+    """The service's pool; a full one refuses after two seconds instead of queueing without end."""
+    cache: dict[str, Any] = (
+        {}
+        if settings.statement_cache
+        else {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+        }
+    )
+    return create_async_engine(
+        settings.service_database_url.get_secret_value(),
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=2,
+        hide_parameters=True,
+        json_serializer=lambda value: json.dumps(value, default=str, allow_nan=False),
+        connect_args={"timeout": 5, "server_settings": {"statement_timeout": "15000"}, **cache},
+    )
+
+
+def new_session(engine: AsyncEngine, organization_id: UUID | None = None) -> AsyncSession:
+    """A session of one tenant, or of none: then tenant tables look empty to it."""
+    session = AsyncSession(engine, sync_session_class=TenantSession, expire_on_commit=False)
+    session.info["organization_id"] = organization_id
+    session.info["after_commit"] = []
+    return session
+
+
+@asynccontextmanager
+async def transaction(
+    engine: AsyncEngine, organization_id: UUID | None = None, *, read_only: bool = False
+) -> AsyncIterator[AsyncSession]:
+    """One transaction from first statement to commit; whatever raises inside rolls it back."""
+    marked = in_transaction.set(True)
+    try:
+        async with new_session(engine, organization_id) as session, session.begin():
+            if read_only:
+                await session.connection(execution_options={"postgresql_readonly": True})
+            yield session
+        for call in session.info["after_commit"]:
+            call()
+    finally:
+        in_transaction.reset(marked)
+
+
+def set_tenant(session: AsyncSession, organization_id: UUID) -> None:
+    """Name the tenant of a session that has not spoken to the database yet (a login, the relay)."""
+    if session.in_transaction() and session.info.get("organization_id") != organization_id:
+        raise RuntimeError("the tenant of a running transaction cannot change")
+    session.info["organization_id"] = organization_id
+
+
+async def enter_tenant(session: AsyncSession, organization_id: UUID) -> None:
+    """Name the tenant within a running transaction that had none so far."""
+    if session.info.get("organization_id") not in {None, organization_id}:
+        raise RuntimeError("the tenant of a running transaction cannot change")
+    session.info["organization_id"] = organization_id
+    await session.execute(
+        text(f"SELECT set_config('{TENANT_SETTING}', :tenant, true)"),
+        {"tenant": str(organization_id)},
+    )
+
+
+def after_commit(session: AsyncSession, call: Callable[[], None]) -> None:
+    """Have `call` made once the transaction is durable (it wakes loops, it does no work)."""
+    if call not in session.info["after_commit"]:
+        session.info["after_commit"].append(call)
+
+
+async def driver_connection(session: AsyncSession) -> asyncpg.Connection:
+    """The asyncpg connection on which this session's transaction runs."""
+    connection = await session.connection()
+    raw = await connection.get_raw_connection()
+    driver: asyncpg.Connection = raw.driver_connection
+    return driver
+
+
+@asynccontextmanager
+async def hot_connection(
+    engine: AsyncEngine, organization_id: UUID, *, read_only: bool
+) -> AsyncIterator[asyncpg.Connection]:
+    """An asyncpg connection in a transaction of this tenant, begun in one round trip.
+
+    Only a clean commit gives the connection back: after an exception or a cancellation it is
+    thrown away, or the next borrower would go on inside this tenant's transaction.
+    """
+    mode = "READ ONLY" if read_only else "READ WRITE"
+    marked = in_transaction.set(True)
+    try:
+        async with engine.connect() as pooled:
+            raw = await pooled.get_raw_connection()
+            driver: asyncpg.Connection = raw.driver_connection
+            try:
+                await driver.execute(
+                    f"BEGIN {mode}; SELECT set_config('{TENANT_SETTING}', '{organization_id}', true)"
+                )
+                yield driver
+                await driver.execute("COMMIT")
+            except BaseException:
+                await asyncio.shield(_throw_away(pooled))
+                raise
+    finally:
+        in_transaction.reset(marked)
+
+
+async def _throw_away(connection: AsyncConnection) -> None:
+    await connection.invalidate()
+
+
+class HotStatement:
+    """A Core statement compiled once, so that its predicates are the slices' own definitions."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        result: Any = statement.compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+        self.sql = str(result)
+        self._order = list(result.positiontup or [])
+        self._constants = {
+            name: value for name, value in result.params.items() if value is not None
+        }
+
+    def arguments(self, **values: Any) -> list[Any]:
+        """The values in the order of `$1, $2, …`; a missing parameter is a KeyError."""
+        known = self._constants | values
+        return [known[name] for name in self._order]

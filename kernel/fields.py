@@ -1,0 +1,137 @@
+"""The field types of the wire, each with its bounds, and the bases of inputs and outputs."""
+
+import unicodedata
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    WithJsonSchema,
+)
+
+SIGNIFICANT_DIGITS = 15
+DECIMALS = 6
+_QUANTUM = Decimal(1).scaleb(-DECIMALS)
+_LARGEST = Decimal(10) ** (SIGNIFICANT_DIGITS - DECIMALS)
+
+
+class Input(BaseModel):
+    """A body: the unknown is refused, so that a misspelt field is never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Output(BaseModel):
+    """An answer: nothing has a default, so that every field is always sent."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+def _number_from_json(value: Any) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a JSON number, not a string or a boolean")  # noqa: TRY004 - pydantic's protocol
+    number = Decimal(repr(value))
+    if not number.is_finite():
+        raise ValueError("must be a finite number")
+    return number
+
+
+def _carried_exactly(number: Decimal) -> Decimal:
+    _, digits, exponent = number.normalize().as_tuple()
+    if isinstance(exponent, int) and -exponent > DECIMALS:
+        raise ValueError(f"must have at most {DECIMALS} decimals")
+    if len(digits) + max(0, int(exponent)) > SIGNIFICANT_DIGITS:
+        raise ValueError(f"must have at most {SIGNIFICANT_DIGITS} significant digits")
+    return number
+
+
+def rounded(number: Decimal) -> Decimal:
+    """Half-even to the six decimals that leave the API; never used before a comparison."""
+    return number.quantize(_QUANTUM, ROUND_HALF_EVEN)
+
+
+def json_number(number: Decimal) -> int | float:
+    """The JSON number of a decimal: exact, because it has at most 15 significant digits."""
+    short = rounded(number) if abs(number) < _LARGEST else number
+    return int(short) if short == short.to_integral_value() else float(short)
+
+
+Number = Annotated[
+    Decimal,
+    BeforeValidator(_number_from_json),
+    AfterValidator(_carried_exactly),
+    PlainSerializer(json_number, return_type=int | float, when_used="json"),
+    WithJsonSchema({"type": "number", "minimum": -1e15, "maximum": 1e15}),
+]
+Fraction = Annotated[
+    Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})
+]
+Percent = Annotated[
+    Number, Field(ge=0, le=100), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})
+]
+Weight = Annotated[
+    Number, Field(ge=0, le=1000), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1000})
+]
+
+
+def _only_text(value: Any) -> Any:
+    if not isinstance(value, str | date | datetime):
+        raise ValueError("must be a string in ISO 8601 form")  # noqa: TRY004 - pydantic's protocol
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from error
+
+
+def _instant_text(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_only_text),
+    AfterValidator(_utc),
+    PlainSerializer(_instant_text, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Day = Annotated[
+    date, BeforeValidator(_only_text), WithJsonSchema({"type": "string", "format": "date"})
+]
+Truth = StrictBool
+Count = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
+
+
+def _clean(text: str) -> str:
+    """Unicode NFC; refuses control characters except newline and tab, and lone surrogates."""
+    for character in text:
+        category = unicodedata.category(character)
+        if category == "Cs" or (category == "Cc" and character not in "\n\t"):
+            raise ValueError("must not hold control characters other than newline and tab")
+    return unicodedata.normalize("NFC", text)
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+CleanText = Annotated[str, AfterValidator(_clean)]
+Title = Annotated[CleanText, AfterValidator(_not_blank), Field(min_length=1, max_length=300)]
+ShortText = Annotated[CleanText, AfterValidator(_not_blank), Field(min_length=1, max_length=100)]
+LongText = Annotated[CleanText, Field(max_length=20_000)]

@@ -1,0 +1,253 @@
+"""Idempotency-Key: the same key of the same person on the same path has one effect and one answer.
+
+The answer is kept in the transaction of the effect, so that neither exists without the other. A
+repetition is authorised again: the operation is rehearsed in a transaction that is rolled back, and
+a refusal of it (401, 403, 404) stands above the kept answer. Answers of 4xx and 5xx are not kept.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as UUIDType
+
+from kernel import clock, database
+from kernel.authorization import Principal
+from kernel.errors import (
+    BadRequest,
+    Conflict,
+    FieldError,
+    Forbidden,
+    NotFound,
+    Problem,
+    Unauthenticated,
+    Unprocessable,
+)
+
+HEADER = "idempotency-key"
+KEPT_FOR = timedelta(hours=24)
+_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+_KEPT_HEADERS = ("content-type", "etag", "location")
+_NESTED = 64
+
+IDEMPOTENCY_KEY = Table(
+    "idempotency_key",
+    MetaData(naming_convention=database.NAMING),
+    Column("organization_id", UUIDType(as_uuid=True), primary_key=True),
+    Column("person_id", UUIDType(as_uuid=True), primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Index(None, "created_at"),
+)
+
+
+class RepeatedWithAnotherBody(Unprocessable):
+    """This Idempotency-Key was used with another body; a new request needs a new key."""
+
+    title = "The key was used for another request"
+
+
+class StillRunning(Conflict):
+    """A request with this Idempotency-Key is still running; repeat it in a moment."""
+
+    title = "The same request is still running"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request that carries a key."""
+
+    organization_id: UUID
+    person_id: UUID
+    path: str
+    key: str
+    body_hash: bytes
+
+    @property
+    def place(self) -> tuple[UUID, UUID, str, str]:
+        return (self.organization_id, self.person_id, self.path, self.key)
+
+    @property
+    def lock(self) -> int:
+        digest = hashlib.sha256("\n".join(map(str, self.place)).encode()).digest()
+        return int.from_bytes(digest[:8], signed=True)
+
+
+class Rehearsed(Exception):  # noqa: N818 - not an error: it ends a rehearsal and rolls it back
+    """The repetition may have the kept answer; the application sends it after the rollback."""
+
+    def __init__(self, kept: Response) -> None:
+        self.kept = kept
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read strictly: no NaN, no infinities, no key twice, no deep nesting."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_strict_json"):
+            self._strict_json = strict_json(await self.body())
+        return self._strict_json
+
+
+def strict_json(body: bytes) -> Any:
+    """JSON as RFC 8259 has it; `json.JSONDecodeError` names what is wrong."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise json.JSONDecodeError("the body is not UTF-8", "", error.start) from error
+
+    def refuse_constant(name: str) -> Any:
+        raise json.JSONDecodeError(f"{name} is not JSON", text, text.find(name))
+
+    def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise json.JSONDecodeError(f"the name {twice!r} appears twice", text, 0)
+        return members
+
+    if text.count("[") + text.count("{") > _NESTED and _depth(text) > _NESTED:
+        raise json.JSONDecodeError(f"nested deeper than {_NESTED} levels", text, 0)
+    try:
+        return json.loads(text, parse_constant=refuse_constant, object_pairs_hook=refuse_twice)
+    except ValueError as error:
+        if isinstance(error, json.JSONDecodeError):
+            raise
+        # Python refuses integers of more than 4,300 digits.
+        raise json.JSONDecodeError("a number has too many digits", text, 0) from error
+
+
+def _depth(text: str) -> int:
+    """An upper bound: brackets inside strings count too, and a document of such is refused."""
+    deepest = depth = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+class Operation(APIRoute):
+    """A route of the public API: strict JSON, and on POST an Idempotency-Key where one is sent."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            request = StrictRequest(request.scope, request.receive)
+            key = request.headers.get(HEADER)
+            if key is None or request.method != "POST" or self.shows_a_secret:
+                return await handle(request)
+            if not _KEY.match(key):
+                raise BadRequest("Idempotency-Key takes 1 to 255 printable ASCII characters.")
+            request.scope["idempotency"] = (key, await _body_hash(request))
+            return await _once(handle, request)
+
+        return handler
+
+    @property
+    def shows_a_secret(self) -> bool:
+        """Operations that show a secret once, and sessions, keep no answer."""
+        return bool((self.openapi_extra or {}).get("x-cairn-secret"))
+
+
+async def _body_hash(request: Request) -> bytes:
+    body = await request.body()
+    kind, _, boundary = request.headers.get("content-type", "").partition("boundary=")
+    if kind.startswith("multipart/form-data") and boundary:
+        # Clients draw a new boundary for every repetition of the same form.
+        body = body.replace(boundary.strip('"').encode(), b"")
+    return hashlib.sha256(body).digest()
+
+
+async def _once(
+    handle: Callable[[Request], Coroutine[Any, Any, Response]], request: Request
+) -> Response:
+    try:
+        response = await handle(request)
+    except Problem as problem:
+        kept = request.scope.get("kept_answer")
+        if kept is None or isinstance(problem, Unauthenticated | Forbidden | NotFound):
+            raise
+        # The rehearsal ended in a conflict with its own first effect: the kept answer stands.
+        raise Rehearsed(kept) from problem
+    kept = request.scope.get("kept_answer")
+    if kept is not None:
+        raise Rehearsed(kept)
+    if response.status_code < 400 and (driver := request.scope.get("idempotency_driver")):
+        await _keep(driver, request.scope["idempotency_attempt"], response)
+    return response
+
+
+async def begin(request: Request, actor: Principal, driver: asyncpg.Connection) -> None:
+    """Called by the transaction of a request: wait for a twin, then find the kept answer if any."""
+    if (sent := request.scope.get("idempotency")) is None:
+        return
+    attempt = Attempt(
+        actor.organization_id, actor.person_id, request.scope["path"], sent[0], sent[1]
+    )
+    try:
+        await driver.execute("SET LOCAL lock_timeout = '2s'")
+        await driver.execute("SELECT pg_advisory_xact_lock($1)", attempt.lock)
+        await driver.execute("SET LOCAL lock_timeout = 0")
+    except asyncpg.LockNotAvailableError as error:
+        raise StillRunning from error
+    row = await driver.fetchrow(
+        "SELECT body_hash, status, headers::text AS headers, body FROM idempotency_key"
+        " WHERE organization_id = $1 AND person_id = $2 AND path = $3 AND key = $4"
+        " AND created_at > $5",
+        *attempt.place,
+        clock.now() - KEPT_FOR,
+    )
+    request.scope["idempotency_driver"] = driver
+    request.scope["idempotency_attempt"] = attempt
+    if row is None:
+        return
+    if row["body_hash"] != attempt.body_hash:
+        raise RepeatedWithAnotherBody(
+            errors=(FieldError("Use a new key for a new request.", parameter="Idempotency-Key"),)
+        )
+    headers = json.loads(row["headers"]) | {"Idempotency-Replayed": "true"}
+    request.scope["kept_answer"] = Response(row["body"], row["status"], headers)
+
+
+async def _keep(driver: asyncpg.Connection, attempt: Attempt, response: Response) -> None:
+    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    await driver.execute(
+        "INSERT INTO idempotency_key (organization_id, person_id, path, key, body_hash, status,"
+        " headers, body, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9)"
+        " ON CONFLICT (organization_id, person_id, path, key) DO UPDATE SET"
+        " body_hash = EXCLUDED.body_hash, status = EXCLUDED.status, headers = EXCLUDED.headers,"
+        " body = EXCLUDED.body, created_at = EXCLUDED.created_at",
+        *attempt.place,
+        attempt.body_hash,
+        response.status_code,
+        json.dumps(headers),
+        bytes(response.body),
+        clock.now(),
+    )
+
+
+async def forget_old(driver: asyncpg.Connection) -> None:
+    """Delete this tenant's keys older than a day."""
+    await driver.execute(
+        "DELETE FROM idempotency_key WHERE created_at < $1", clock.now() - KEPT_FOR
+    )

@@ -1,0 +1,75 @@
+"""The receiving end of events: one internal operation, one transaction a message.
+
+Receivers are idempotent by nature: whole records are applied if newer, audit entries are keyed by
+their id. A message whose handling fails is not acknowledged and comes again.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Request
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from kernel import database
+from kernel.auth import InternalCaller
+from kernel.errors import Problem
+from kernel.logging import logger
+
+Subscriber = Callable[[AsyncSession, dict[str, Any]], Awaitable[None]]
+Subscribers = Mapping[str, Subscriber]
+"""Topic → what this service does with it."""
+
+
+class Message(BaseModel):
+    """One delivered event."""
+
+    id: int
+    topic: str
+    organization_id: UUID
+    payload: dict[str, Any]
+
+
+class Receipt(BaseModel):
+    """The ids of the messages that were taken."""
+
+    taken: list[int]
+
+
+async def receive(
+    engine: AsyncEngine, subscribers: Subscribers, messages: list[Message]
+) -> set[int]:
+    """Handle messages one by one, each in a transaction of its organization."""
+    taken: set[int] = set()
+    for message in messages:
+        subscriber = subscribers.get(message.topic)
+        if subscriber is None:
+            logger(__name__).error("nobody here takes this event", topic=message.topic)
+            continue
+        try:
+            async with database.transaction(engine, message.organization_id) as session:
+                await subscriber(session, message.payload)
+        except (Problem, SQLAlchemyError, ValidationError):
+            logger(__name__).exception("an event could not be taken", topic=message.topic)
+            continue
+        taken.add(message.id)
+    return taken
+
+
+def events_router(subscribers: Subscribers) -> APIRouter:
+    """`POST /internal/events`, which the relays of the peers call."""
+    router = APIRouter(tags=["events"])
+
+    @router.post("/events")
+    async def receive_events(
+        request: Request, _: InternalCaller, messages: Annotated[list[Message], Body()]
+    ) -> Receipt:
+        """Take delivered events; what is not in the receipt will be delivered again."""
+        runtime = request.app.state.runtime
+        taken = await receive(runtime.engine, subscribers, messages)
+        runtime.authorities.forget()
+        return Receipt(taken=sorted(taken))
+
+    return router

@@ -1,0 +1,57 @@
+"""ETag and If-Match: an edit names the version it was made against (RFC 9110 section 13)."""
+
+import re
+from typing import Annotated, Protocol, TypeVar
+
+from fastapi import Depends, Header, Response
+
+from kernel.errors import BadRequest, PreconditionFailed, PreconditionRequired
+
+_TAG = re.compile(r'^"v([0-9]{1,15})"$')
+
+
+class Versioned(Protocol):
+    """Anything with a version that edits raise."""
+
+    @property
+    def version(self) -> int: ...
+
+
+Kept = TypeVar("Kept", bound=Versioned)
+
+
+def etag(version: int) -> str:
+    """The strong tag of a version."""
+    return f'"v{version}"'
+
+
+def tagged(response: Response, versioned: Kept) -> Kept:
+    """Answer a versioned resource together with its ETag."""
+    response.headers["ETag"] = etag(versioned.version)
+    return versioned
+
+
+def expected_version(
+    if_match: Annotated[
+        str | None,
+        Header(description='The ETag of the version you edit, such as `"v3"`.', max_length=100),
+    ] = None,
+) -> int:
+    """The version named by If-Match: 428 without one, 400 when it is no tag of ours."""
+    if if_match is None:
+        raise PreconditionRequired
+    if (match := _TAG.match(if_match.strip())) is None:
+        raise BadRequest('If-Match must be one strong ETag as it was answered, such as "v3".')
+    return int(match[1])
+
+
+IfMatch = Annotated[int, Depends(expected_version)]
+
+
+def require_version(versioned: Versioned, expected: int) -> None:
+    """412 unless the thing, locked for change, is still at the version the client saw."""
+    if versioned.version != expected:
+        raise PreconditionFailed(
+            f"You edit version {expected}, but it is at version {versioned.version} by now: "
+            "read it again and send its new ETag as If-Match."
+        )

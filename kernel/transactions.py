@@ -1,0 +1,68 @@
+"""One request, one transaction, committed before the answer: what routes depend on.
+
+`scope="function"` makes FastAPI leave the dependency before it sends the response; with its default
+scope a failed commit would already have been answered 200.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import asyncpg
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kernel import database, idempotency
+from kernel.auth import Actor
+
+
+async def _transaction(request: Request, actor: Actor) -> AsyncIterator[AsyncSession]:
+    runtime = request.app.state.runtime
+    async with database.transaction(runtime.engine, actor.organization_id) as session:
+        session.info["wake_relay"] = runtime.wake.set
+        if "idempotency" in request.scope:
+            await idempotency.begin(request, actor, await database.driver_connection(session))
+        yield session
+
+
+async def _read_only(request: Request, actor: Actor) -> AsyncIterator[AsyncSession]:
+    runtime = request.app.state.runtime
+    async with database.transaction(
+        runtime.engine, actor.organization_id, read_only=True
+    ) as session:
+        yield session
+
+
+async def _hot_read(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Connection]:
+    engine = request.app.state.runtime.engine
+    async with database.hot_connection(engine, actor.organization_id, read_only=True) as driver:
+        yield driver
+
+
+async def _hot_write(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Connection]:
+    runtime = request.app.state.runtime
+    async with database.hot_connection(
+        runtime.engine, actor.organization_id, read_only=False
+    ) as driver:
+        if "idempotency" in request.scope:
+            await idempotency.begin(request, actor, driver)
+        yield driver
+    runtime.wake.set()
+
+
+async def _without_tenant(request: Request) -> AsyncIterator[AsyncSession]:
+    runtime = request.app.state.runtime
+    async with database.transaction(runtime.engine) as session:
+        session.info["wake_relay"] = runtime.wake.set
+        yield session
+
+
+Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]
+"""An ORM session of the caller's organization, for commands."""
+ReadOnly = Annotated[AsyncSession, Depends(_read_only, scope="function")]
+"""An ORM session that cannot write, for rare reads."""
+HotRead = Annotated[asyncpg.Connection, Depends(_hot_read, scope="function")]
+"""The asyncpg connection of a read-only transaction, for hot reads."""
+HotWrite = Annotated[asyncpg.Connection, Depends(_hot_write, scope="function")]
+"""The asyncpg connection of a transaction, for hot writes."""
+TenantlessTransaction = Annotated[AsyncSession, Depends(_without_tenant, scope="function")]
+"""A session before the tenant is known: sign-in, refresh, internal operations; see `enter_tenant`."""

@@ -1,6 +1,6 @@
 """The reviewed table of 64 roles and 55 capabilities is what the catalogue grants.
 
-`python tests/architecture/test_permissions.py` writes the table anew; review its difference.
+`PYTHONPATH=. python tests/architecture/test_permissions.py` writes the table anew; review its difference.
 """
 
 import csv
@@ -18,7 +18,7 @@ NAME_WIDTH, COLUMN_WIDTH = 26, 9
 
 needs_contract = pytest.mark.skipif(
     not (CONTRACT / "roles.tsv").is_file(),
-    reason="the design folder beside the checkout is not there; permissions.txt is the reviewed copy",
+    reason="no design folder beside the checkout; permissions.txt is its reviewed copy",
 )
 
 
@@ -53,7 +53,7 @@ def contract_rows(name: str) -> list[dict[str, str]]:
 def test_the_catalogue_grants_what_the_reviewed_table_says():
     assert matrix(read_catalogue()) == GOLDEN.read_text("utf-8"), (
         "The catalogue's grants changed. If they should, run "
-        "`python tests/architecture/test_permissions.py` and have the difference reviewed."
+        "`PYTHONPATH=. python tests/architecture/test_permissions.py` and have the difference reviewed."
     )
 
 

@@ -1,6 +1,7 @@
 """The reviewed table of 64 roles and 55 capabilities is what the catalogue grants.
 
-`PYTHONPATH=. python tests/architecture/test_permissions.py` writes the table anew; review its difference.
+`PYTHONPATH=. python tests/architecture/test_permissions.py` writes the table anew; its difference
+is for review.
 """
 
 import csv
@@ -52,8 +53,8 @@ def contract_rows(name: str) -> list[dict[str, str]]:
 
 def test_the_catalogue_grants_what_the_reviewed_table_says():
     assert matrix(read_catalogue()) == GOLDEN.read_text("utf-8"), (
-        "The catalogue's grants changed. If they should, run "
-        "`PYTHONPATH=. python tests/architecture/test_permissions.py` and have the difference reviewed."
+        "The catalogue's grants changed. If they should, write the table anew by "
+        "`PYTHONPATH=. python tests/architecture/test_permissions.py` and have it reviewed."
     )
 
 

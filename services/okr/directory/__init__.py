@@ -1,0 +1,1 @@
+"""What okr knows of organizations, units and people: a copy that identity keeps current."""

@@ -1,0 +1,48 @@
+"""What the directory answers to the slices above it."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.okr.directory.models import DirectoryOrganization, DirectoryPerson, DirectoryUnit
+
+
+async def organization(session: AsyncSession) -> DirectoryOrganization:
+    """The caller's organization; a principal exists only where it is known."""
+    return (await session.scalars(select(DirectoryOrganization))).one()
+
+
+async def person(session: AsyncSession, person_id: UUID) -> DirectoryPerson | None:
+    """A person, or None for an id that nobody here has."""
+    found: DirectoryPerson | None = await session.scalar(
+        select(DirectoryPerson).where(DirectoryPerson.id == person_id)
+    )
+    return found
+
+
+async def unknown_people(session: AsyncSession, person_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the ids that are no active person of the organization."""
+    asked = set(person_ids)
+    known = await session.scalars(
+        select(DirectoryPerson.id).where(
+            DirectoryPerson.id.in_(asked), DirectoryPerson.is_active.is_(True)
+        )
+    )
+    return asked - set(known)
+
+
+async def unit(session: AsyncSession, unit_id: UUID) -> DirectoryUnit | None:
+    """A unit, archived ones included, or None."""
+    found: DirectoryUnit | None = await session.scalar(
+        select(DirectoryUnit).where(DirectoryUnit.id == unit_id)
+    )
+    return found
+
+
+async def root_unit(session: AsyncSession) -> DirectoryUnit:
+    """The unit that is the company."""
+    return (
+        await session.scalars(select(DirectoryUnit).where(DirectoryUnit.parent_id.is_(None)))
+    ).one()

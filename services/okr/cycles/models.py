@@ -44,9 +44,9 @@ class GoalSettings(Tenanted, Base, kw_only=True):
 
     approval_levels: Mapped[list[str]] = mapped_column(default_factory=list)
     """The levels at which an objective must be approved before it is activated."""
-    behind_after: Mapped[Decimal] = mapped_column(default=Decimal("0.10"))
-    """A gap between elapsed time and progress above this share of the cycle is at risk."""
-    far_behind_after: Mapped[Decimal] = mapped_column(default=Decimal("0.25"))
-    """A gap above this is off track."""
+    at_risk_lag: Mapped[Decimal] = mapped_column(default=Decimal(0))
+    """A lag of progress behind the elapsed share of the cycle above this is at risk."""
+    off_track_lag: Mapped[Decimal] = mapped_column(default=Decimal("0.25"))
+    """A lag above this is off track."""
     count_private_children: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(default=1)

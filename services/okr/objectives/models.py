@@ -48,6 +48,7 @@ class Objective(Tenanted, Base, kw_only=True):
             "organization_id",
             "cycle_id",
             "progress",
+            "id",
             postgresql_where=text("state = 'active' AND health IN ('at_risk', 'off_track')"),
         ),
     )
@@ -89,6 +90,11 @@ class Objective(Tenanted, Base, kw_only=True):
     outcome: Mapped[str | None] = mapped_column(default=None)
     closing_note: Mapped[str | None] = mapped_column(default=None)
     folded_at: Mapped[datetime | None] = mapped_column(default=None)
+    # What the counters hold of this objective, so that a fold takes exactly that out again.
+    counted_in_cycle_id: Mapped[UUID | None] = mapped_column(default=None)
+    counted_in_unit_id: Mapped[UUID | None] = mapped_column(default=None)
+    counted_health: Mapped[str | None] = mapped_column(default=None)
+    counted_progress: Mapped[Decimal | None] = mapped_column(default=None)
 
     source_id: Mapped[str | None] = mapped_column(default=None)
     source_owner: Mapped[str | None] = mapped_column(default=None)
@@ -274,5 +280,8 @@ STALE_OBJECTIVE = Table(
     Column("organization_id", UUIDType(as_uuid=True), nullable=False),
     Column("objective_id", UUIDType(as_uuid=True), nullable=False),
     Column("marked_at", DateTime(timezone=True), nullable=False),
+    # Whose change it was: somebody who reads a tree right after writing waits for its fold.
+    Column("marked_by", UUIDType(as_uuid=True), nullable=True),
     Index(None, "organization_id", "id"),
+    Index(None, "organization_id", "marked_by"),
 )

@@ -74,6 +74,12 @@ Number = Annotated[
     PlainSerializer(json_number, return_type=int | float, when_used="json"),
     WithJsonSchema({"type": "number", "minimum": -1e15, "maximum": 1e15}),
 ]
+Shown = Annotated[
+    Decimal,
+    PlainSerializer(json_number, return_type=int | float, when_used="json"),
+    WithJsonSchema({"type": "number"}),
+]
+"""A number of an answer: stored as finely as it was computed, rounded only as it leaves."""
 Fraction = Annotated[
     Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})
 ]

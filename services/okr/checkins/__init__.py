@@ -1,0 +1,1 @@
+"""Check-ins: how key results move, append-only."""

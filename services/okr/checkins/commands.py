@@ -1,0 +1,319 @@
+"""Recording check-ins and corrections: two statements on the hot connection (performance.md 1)."""
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+from sqlalchemy import Text, bindparam, cast, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy.types import DateTime, Numeric
+
+from kernel import audit, clock, outbox
+from kernel.authorization import Principal, require
+from kernel.database import HotStatement
+from kernel.errors import Conflict, NotFound, Unprocessable
+from kernel.ids import uuid7
+from services.okr.checkins import queries
+from services.okr.checkins.models import CheckIn
+from services.okr.checkins.queries import Entry, Measured
+from services.okr.checkins.schemas import CheckInView, NewCheckIn
+from services.okr.cycles.rules import elapsed_share
+from services.okr.objectives import policy
+from services.okr.objectives.models import STALE_OBJECTIVE, KeyResult, Milestone
+from services.okr.objectives.rules import (
+    ZERO,
+    Health,
+    Measure,
+    MetricKind,
+    ObjectiveState,
+    PaceThresholds,
+    Progress,
+    Reducer,
+    accepts_checkins,
+    checkin_fault,
+    is_held,
+    key_result_health,
+    progress_of,
+    reduced,
+)
+from services.okr.objectives.rules import Milestone as Step
+
+_NOTHING = Progress(ZERO, ZERO)
+
+
+class TakesNoCheckIns(Conflict):
+    """Closed and archived goals keep their last progress; reopen the objective to go on."""
+
+    title = "The goal takes no check-ins"
+
+
+class AlreadySuperseded(Conflict):
+    """This check-in was corrected already; correct its correction instead."""
+
+    title = "The check-in was superseded already"
+
+
+async def record_check_in(
+    connection: asyncpg.Connection, actor: Principal, key_result_id: UUID, new: NewCheckIn
+) -> CheckInView:
+    """Record a check-in and leave the objective to the fold."""
+    measured = await _to_measure(connection, actor, key_result_id)
+    at = clock.now()
+    entry = _entry(measured, new, at)
+    last = measured.last_check_in_at
+    earlier: list[Entry] = []
+    if measured.reducer != Reducer.LAST or (last is not None and entry.measured_at < last):
+        earlier = await queries.standing_entries(connection, actor.organization_id, measured.id)
+    return await _write(connection, actor, measured, new, entry, earlier, at, None)
+
+
+async def supersede_check_in(
+    connection: asyncpg.Connection, actor: Principal, check_in_id: UUID, new: NewCheckIn
+) -> CheckInView:
+    """Correct a check-in: the new one stands in its place, the old one stays in history."""
+    key_result_id = await queries.key_result_of(connection, actor.organization_id, check_in_id)
+    if key_result_id is None:
+        raise NotFound
+    measured = await _to_measure(connection, actor, key_result_id)
+    entries = await queries.standing_entries(connection, actor.organization_id, measured.id)
+    superseded = next((entry for entry in entries if entry.id == check_in_id), None)
+    if superseded is None:
+        raise AlreadySuperseded
+    at = clock.now()
+    entry = _entry(measured, new, new.measured_at or superseded.measured_at)
+    earlier = [kept for kept in entries if kept is not superseded]
+    return await _write(connection, actor, measured, new, entry, earlier, at, check_in_id)
+
+
+async def _to_measure(
+    connection: asyncpg.Connection, actor: Principal, key_result_id: UUID
+) -> Measured:
+    measured = await queries.key_result_to_measure(connection, actor.organization_id, key_result_id)
+    if measured is None or not policy.may_see(actor, measured.objective):
+        raise NotFound
+    require(policy.may_check_in(actor, measured, measured.objective))
+    if measured.is_archived or not accepts_checkins(ObjectiveState(measured.objective.state)):
+        raise TakesNoCheckIns
+    return measured
+
+
+def _entry(measured: Measured, new: NewCheckIn, at: datetime) -> Entry:
+    fault = checkin_fault(
+        MetricKind(measured.metric_kind),
+        value=new.value,
+        names_milestones=new.milestones_done is not None,
+    )
+    if fault is not None:
+        raise Unprocessable.field(f"/{fault.field}", fault.why)
+    for position, milestone_id in enumerate(new.milestones_done or []):
+        if milestone_id not in measured.milestone_ids:
+            raise Unprocessable.field(
+                f"/milestones_done/{position}", "is no milestone of this key result"
+            )
+    if new.measured_at is not None and new.measured_at > clock.now():
+        raise Unprocessable.field("/measured_at", "must not lie in the future")
+    done = list(dict.fromkeys(new.milestones_done or []))
+    measured_at = new.measured_at or at
+    return Entry(measured_at, uuid7(), new.value, done, new.health, new.confidence, None)
+
+
+async def _write(
+    connection: asyncpg.Connection,
+    actor: Principal,
+    measured: Measured,
+    new: NewCheckIn,
+    entry: Entry,
+    earlier: list[Entry],
+    at: datetime,
+    supersedes_id: UUID | None,
+) -> CheckInView:
+    entries = sorted([*earlier, entry], key=lambda each: (each.measured_at, each.id))
+    latest = entries[-1]
+    value, progress = standing(measured, entries)
+    after = progress or _NOTHING
+    action = "check_in.superseded" if supersedes_id else "check_in.recorded"
+    audited = audit.entry_of(
+        actor, action, ("check_in", entry.id), {"key_result_id": str(measured.id)}
+    )
+    (message,) = outbox.rows_of(actor.organization_id, audited)
+    await connection.execute(
+        _WRITE.sql,
+        *_WRITE.arguments(
+            organization_id=actor.organization_id,
+            key_result_id=measured.id,
+            objective_id=measured.objective.id,
+            check_in_id=entry.id,
+            value=entry.value,
+            stated_health=entry.health,
+            confidence=entry.confidence,
+            note=new.note,
+            steps_done=entry.milestones_done,
+            measured_at=entry.measured_at,
+            at=at,
+            author_id=actor.person_id,
+            before=measured.progress,
+            after=after.clamped,
+            after_unclamped=after.unclamped,
+            supersedes_id=supersedes_id,
+            current_value=value,
+            health=_health(actor, measured, latest, progress),
+            is_health_stated=latest.health is not None,
+            current_confidence=latest.confidence,
+            latest_id=latest.id,
+            latest_at=latest.measured_at,
+            destination=message["destination"],
+            topic=message["topic"],
+            resource=message["resource"],
+            payload=json.dumps(message["payload"]),
+        ),
+    )
+    if measured.milestone_ids:
+        await connection.execute(
+            _STEPS.sql,
+            *_STEPS.arguments(
+                organization_id=actor.organization_id,
+                key_result_id=measured.id,
+                steps_done=latest.milestones_done,
+            ),
+        )
+    return CheckInView(
+        id=entry.id,
+        key_result_id=measured.id,
+        value=entry.value,
+        milestones_done=entry.milestones_done,
+        health=new.health,
+        confidence=entry.confidence,
+        note=new.note,
+        measured_at=entry.measured_at,
+        recorded_at=at,
+        author_id=actor.person_id,
+        progress_before=measured.progress,
+        progress_after=after.clamped,
+        supersedes_id=supersedes_id,
+        superseded_by_id=None,
+    )
+
+
+def standing(measured: Measured, entries: list[Entry]) -> tuple[Decimal | None, Progress | None]:
+    """The current value and progress of a key result after its entries, in order of measurement."""
+    latest = entries[-1]
+    values = [entry.value for entry in entries if entry.value is not None]
+    value = reduced(Reducer(measured.reducer), values)
+    steps = [
+        Step(milestone_id in latest.milestones_done, weight)
+        for milestone_id, weight in zip(
+            measured.milestone_ids, measured.milestone_weights, strict=True
+        )
+    ]
+    measure = Measure(
+        MetricKind(measured.metric_kind), measured.start_value, measured.target_value, steps
+    )
+    return value, progress_of(measure, value, latest.stated_progress)
+
+
+def _health(actor: Principal, measured: Measured, latest: Entry, progress: Progress | None) -> str:
+    zone = ZoneInfo(actor.authority.facts["time_zone"])
+    elapsed = elapsed_share(measured.starts_on, measured.ends_on, clock.now(), zone)
+    thresholds = PaceThresholds()
+    if measured.at_risk_lag is not None and measured.off_track_lag is not None:
+        thresholds = PaceThresholds(measured.at_risk_lag, measured.off_track_lag)
+    return key_result_health(
+        Health(latest.health) if latest.health else None,
+        progress.unclamped if progress else None,
+        elapsed,
+        thresholds,
+        is_held=is_held(MetricKind(measured.metric_kind)),
+    ).value
+
+
+def _uuid(name: str) -> Any:
+    return bindparam(name, type_=UUIDType(as_uuid=True))
+
+
+def _number(name: str) -> Any:
+    return bindparam(name, type_=Numeric())
+
+
+def _instant(name: str) -> Any:
+    return bindparam(name, type_=DateTime(timezone=True))
+
+
+def _text(name: str) -> Any:
+    return bindparam(name, type_=Text())
+
+
+_steps_done = bindparam("steps_done", type_=ARRAY(UUIDType(as_uuid=True)))
+
+_WRITE = HotStatement(
+    select(literal(1).label("done")).add_cte(
+        update(KeyResult)
+        .where(
+            KeyResult.organization_id == _uuid("organization_id"),
+            KeyResult.id == _uuid("key_result_id"),
+        )
+        .values(
+            current_value=_number("current_value"),
+            progress=_number("after"),
+            progress_unclamped=_number("after_unclamped"),
+            health=_text("health"),
+            is_health_stated=bindparam("is_health_stated"),
+            confidence=_number("current_confidence"),
+            last_check_in_id=_uuid("latest_id"),
+            last_check_in_at=_instant("latest_at"),
+            version=KeyResult.version + 1,
+            updated_at=_instant("at"),
+        )
+        .cte("measured"),
+        insert(CheckIn)
+        .values(
+            organization_id=_uuid("organization_id"),
+            id=_uuid("check_in_id"),
+            key_result_id=_uuid("key_result_id"),
+            value=_number("value"),
+            health=_text("stated_health"),
+            confidence=_number("confidence"),
+            note=_text("note"),
+            milestones_done=_steps_done,
+            measured_at=_instant("measured_at"),
+            recorded_at=_instant("at"),
+            author_id=_uuid("author_id"),
+            progress_before=_number("before"),
+            progress_after=_number("after"),
+            progress_unclamped=_number("after_unclamped"),
+            supersedes_id=_uuid("supersedes_id"),
+        )
+        .cte("recorded"),
+        insert(STALE_OBJECTIVE)
+        .values(
+            organization_id=_uuid("organization_id"),
+            objective_id=_uuid("objective_id"),
+            marked_at=_instant("at"),
+            marked_by=_uuid("author_id"),
+        )
+        .cte("marked"),
+        insert(outbox.OUTBOX)
+        .values(
+            destination=_text("destination"),
+            topic=_text("topic"),
+            resource=_text("resource"),
+            organization_id=_uuid("organization_id"),
+            payload=cast(_text("payload"), JSONB),
+            created_at=_instant("at"),
+            due_at=_instant("at"),
+        )
+        .cte("audited"),
+    )
+)
+_STEPS = HotStatement(
+    update(Milestone)
+    .where(
+        Milestone.organization_id == _uuid("organization_id"),
+        Milestone.key_result_id == _uuid("key_result_id"),
+    )
+    .values(is_done=func.coalesce(Milestone.id == _steps_done.any_(), False))
+)

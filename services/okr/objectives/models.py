@@ -82,8 +82,6 @@ class Objective(Tenanted, Base, kw_only=True):
     state: Mapped[str] = mapped_column(default="draft")
     progress: Mapped[Decimal | None] = mapped_column(default=None)
     computed_progress: Mapped[Decimal | None] = mapped_column(default=None)
-    stated_progress: Mapped[Decimal | None] = mapped_column(default=None)
-    """Only an import may state the progress of an objective."""
     health: Mapped[str] = mapped_column(default="not_started")
     confidence: Mapped[Decimal | None] = mapped_column(default=None)
     score: Mapped[Decimal | None] = mapped_column(default=None)

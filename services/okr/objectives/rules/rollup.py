@@ -41,6 +41,7 @@ class Exclusion(StrEnum):
     CANCELLED = "cancelled"
     SUPPORTS_ONLY = "supports_only"
     PRIVATE = "private"
+    EXCLUDED = "excluded_by_parent"
     NOT_A_SOURCE = "not_a_source"
     NOTHING_MEASURED = "nothing_measured"
     WEIGHS_NOTHING = "weighs_nothing"

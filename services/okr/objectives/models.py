@@ -37,11 +37,18 @@ class Objective(Tenanted, Base, kw_only=True):
         Index(None, "organization_id", "created_at", "id"),
         Index(None, "organization_id", "cycle_id", "unit_id", "created_at", "id"),
         Index(None, "organization_id", "owner_id"),
+        Index(None, "contributor_ids", postgresql_using="gin"),
         Index(
-            "ix_objective_private",
+            "ix_objective_top",
             "organization_id",
             "cycle_id",
-            postgresql_where=text("visibility = 'private'"),
+            postgresql_where=text("NOT has_parent"),
+        ),
+        Index(
+            "ix_objective_hidden",
+            "organization_id",
+            "cycle_id",
+            postgresql_where=text("visibility = 'private' OR state NOT IN ('active', 'closed')"),
         ),
         Index(
             "ix_objective_in_danger",
@@ -88,6 +95,8 @@ class Objective(Tenanted, Base, kw_only=True):
     outcome: Mapped[str | None] = mapped_column(default=None)
     closing_note: Mapped[str | None] = mapped_column(default=None)
     folded_at: Mapped[datetime | None] = mapped_column(default=None)
+    has_parent: Mapped[bool] = mapped_column(default=False)
+    """Whether a primary link exists: the tops of a goal tree are found by an index, not a scan."""
     # What the counters hold of this objective, so that a fold takes exactly that out again.
     counted_in_cycle_id: Mapped[UUID | None] = mapped_column(default=None)
     counted_in_unit_id: Mapped[UUID | None] = mapped_column(default=None)
@@ -126,6 +135,13 @@ class KeyResult(Tenanted, Base, kw_only=True):
         UniqueConstraint("organization_id", "source_id"),
         Index(None, "organization_id", "objective_id", "position", "id"),
         Index(None, "organization_id", "owner_id"),
+        Index(
+            "ix_key_result_due",
+            "organization_id",
+            "check_in_due_at",
+            "id",
+            postgresql_where=text("NOT is_archived AND check_in_due_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=uuid7)
@@ -160,6 +176,8 @@ class KeyResult(Tenanted, Base, kw_only=True):
     last_check_in_id: Mapped[UUID | None] = mapped_column(default=None)
     last_check_in_at: Mapped[datetime | None] = mapped_column(default=None)
     """The instant for which the last check-in was measured."""
+    check_in_due_at: Mapped[datetime | None] = mapped_column(default=None)
+    """When the next check-in is due by its cadence; None where there is no rhythm."""
     is_archived: Mapped[bool] = mapped_column(default=False)
     score: Mapped[Decimal | None] = mapped_column(default=None)
     outcome: Mapped[str | None] = mapped_column(default=None)

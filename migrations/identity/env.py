@@ -1,0 +1,7 @@
+"""Alembic's entry for the schema of identity."""
+
+from services.identity.tables import metadata
+
+from migrations.environment import run
+
+run(metadata)

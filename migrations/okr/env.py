@@ -1,0 +1,6 @@
+"""Alembic's entry for the schema of okr."""
+
+from migrations.environment import run
+from services.okr.tables import metadata
+
+run(metadata)

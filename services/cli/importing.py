@@ -1,0 +1,86 @@
+"""`cairn import`: the files handed over, progress while it takes long, the report as lines."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from services.cli.operations import ImportOrder, Watch, import_files
+from services.cli.terminal import murmur, say
+from services.installation import CannotRun, InstallationSettings
+from services.supervisor import installation_running
+
+PATIENCE_WITHOUT_A_BAR = 2.0
+FAILED = "failed"
+
+
+@contextmanager
+def progress_bar() -> Iterator[Watch]:
+    """A bar on the terminal once the work takes longer than two seconds; none anywhere else."""
+    begun = time.monotonic()
+    bar = Progress(
+        TextColumn("Importing rows"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    task = bar.add_task("rows", total=None)
+
+    def watch(report: dict[str, Any]) -> None:
+        if time.monotonic() - begun > PATIENCE_WITHOUT_A_BAR:
+            bar.start()
+        bar.update(task, total=report.get("rows_total"), completed=report.get("rows_done") or 0)
+
+    try:
+        yield watch
+    finally:
+        bar.stop()
+
+
+async def carry_out(order: ImportOrder) -> None:
+    """Import and print the report; raises CannotRun when anything was refused."""
+    settings = InstallationSettings.read()
+    missing = next((path for path in order.files if not path.is_file()), None)
+    if missing is not None:
+        raise CannotRun(f"{missing} is no file: name the files to import.")
+    async with installation_running(settings, murmur) as running:
+        with progress_bar() as watch:
+            report = await import_files(running, order, watch)
+    print_report(report, dry_run=order.dry_run)
+    if report["state"] == FAILED or report.get("refused"):
+        raise CannotRun(_verdict(report, order))
+
+
+def print_report(report: dict[str, Any], *, dry_run: bool) -> None:
+    """The numbers, then every note and every refused row with its place and reason."""
+    verb = "Would import" if dry_run else "Imported"
+    say(
+        f"{verb} {report.get('rows_done') or 0} of {report.get('rows_total') or 0} rows: "
+        f"{report.get('created') or 0} created, {report.get('updated') or 0} updated, "
+        f"{report.get('unchanged') or 0} unchanged, {len(report.get('refused') or [])} refused."
+    )
+    for note in report.get("notes") or []:
+        say(_place(note) if isinstance(note, dict) else str(note))
+    for refused in report.get("refused") or []:
+        say(_place(refused))
+
+
+def _place(row: dict[str, Any]) -> str:
+    place = ":".join(str(row[part]) for part in ("file", "line", "column") if row.get(part))
+    return f"{place}: {row.get('reason') or row.get('note') or ''}"
+
+
+def _verdict(report: dict[str, Any], order: ImportOrder) -> str:
+    count = len(report.get("refused") or [])
+    if not count:
+        return f"The import failed: {report.get('reason') or 'see the log of okr'}."
+    kept = "the others are in" if order.on_error == "skip_row" else "nothing was imported"
+    outcome = "nothing was changed, it is a dry run" if order.dry_run else kept
+    return f"{count} rows were refused; {outcome}. Mend them and import again."

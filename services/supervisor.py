@@ -1,0 +1,330 @@
+"""`cairn up`: everything an installation runs, started in order, kept running, stopped in order."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from services.data_folder import DataFolder
+from services.databases import DatabaseAddress, login_address, owner_address, prepare_databases
+from services.embedded import address_of, embedded_server
+from services.installation import (
+    GATEWAY,
+    SERVICES,
+    CannotRun,
+    Installation,
+    InstallationSettings,
+    Keys,
+    environment_without_ours,
+)
+from services.processes import Child, Program, Say
+
+SECONDS_TO_BE_READY = 90
+DEATHS_BEFORE_READY = 3
+BACKLOG = 2048
+
+
+@dataclass(frozen=True)
+class Running:
+    """An installation whose services answer."""
+
+    installation: Installation
+    server: DatabaseAddress | None
+    """The database server as its administrator; None where we joined somebody else's run."""
+
+    @property
+    def peers(self) -> dict[str, list[str]]:
+        """Addresses of the services."""
+        return self.installation.peers()
+
+
+def describe(settings: InstallationSettings, folder: DataFolder) -> Installation:
+    """The installation of a prepared data folder."""
+    secret = settings.secret.get_secret_value() or folder.root_secret()
+    return Installation(settings, Keys(secret), folder.socket_folder())
+
+
+@asynccontextmanager
+async def database_running(
+    folder: DataFolder, installation: Installation, say: Say
+) -> AsyncIterator[DatabaseAddress]:
+    """The database server as its administrator; the embedded one is started for the context."""
+    settings = installation.settings
+    if not settings.is_embedded:
+        yield DatabaseAddress.parse(settings.database_url.get_secret_value())
+        return
+    async with embedded_server(folder, installation.sockets, settings.connections, say) as address:
+        yield address
+
+
+def database_of_running(folder: DataFolder, installation: Installation) -> DatabaseAddress:
+    """The database server that a supervisor on this folder already runs or uses."""
+    settings = installation.settings
+    if settings.is_embedded:
+        return address_of(folder, installation.sockets)
+    return DatabaseAddress.parse(settings.database_url.get_secret_value())
+
+
+async def migrate_all(server: DatabaseAddress, installation: Installation, say: Say) -> None:
+    """Databases and roles, the schema of every service, the catalogue of platforms and roles."""
+    # Alembic and the models are loaded only here: most commands live without them.
+    from migrations.runner import migrate
+    from services.identity.catalogue.commands import load_catalogue
+
+    say("Preparing the databases and their roles.")
+    await prepare_databases(server, installation)
+    for service in SERVICES:
+        if await migrate(service, owner_address(server, installation.keys, service).text):
+            say(f"Migrated the schema of {service}.")
+    say("Loading the catalogue of platforms and roles.")
+    await load_catalogue(owner_address(server, installation.keys, "identity").text)
+
+
+def _service_program(
+    installation: Installation, server: DatabaseAddress, service: str, index: int
+) -> Program:
+    database = login_address(server, installation.keys, service).text
+    return Program(
+        name=f"{service}-{index}",
+        command=[
+            sys.executable,
+            "-P",
+            "-m",
+            "services.cli",
+            "serve",
+            service,
+            "--uds",
+            str(installation.socket_of(service, index)),
+        ],
+        environment=environment_without_ours() | installation.environment_of(service, database),
+    )
+
+
+def _gateway_program(installation: Installation, index: int, listener: socket.socket) -> Program:
+    return Program(
+        name=f"{GATEWAY}-{index}",
+        command=[
+            sys.executable,
+            "-P",
+            "-m",
+            "services.cli",
+            "serve",
+            GATEWAY,
+            "--fd",
+            str(listener.fileno()),
+        ],
+        environment=environment_without_ours() | installation.environment_of(GATEWAY),
+        descriptors=[listener.fileno()],
+    )
+
+
+async def answers_ready(address: str) -> bool:
+    """Whether the process at `unix:/path` or `http://host:port` says that it is ready."""
+    try:
+        async with asyncio.timeout(2):
+            if address.startswith("unix:"):
+                opened = asyncio.open_unix_connection(address.removeprefix("unix:"))
+            else:
+                host, _, port = address.removeprefix("http://").rpartition(":")
+                opened = asyncio.open_connection(host, int(port))
+            reader, writer = await opened
+            try:
+                writer.write(b"GET /readyz HTTP/1.1\r\nHost: cairn\r\nConnection: close\r\n\r\n")
+                status = await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return status.split(b" ")[1:2] == [b"200"]
+
+
+async def _wait_until_ready(child: Child, address: str) -> None:
+    patience = time.monotonic() + SECONDS_TO_BE_READY
+    while not await answers_ready(address):
+        if child.deaths >= DEATHS_BEFORE_READY or time.monotonic() > patience:
+            last = next((line for line in reversed(child.last_lines) if line), "it says nothing")
+            raise CannotRun(f"{child.program.name} does not get ready: {last}")
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def _kept_running(children: list[Child]) -> AsyncIterator[None]:
+    for child in children:
+        child.start()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(child.stop() for child in children))
+
+
+@asynccontextmanager
+async def services_running(settings: InstallationSettings, say: Say) -> AsyncIterator[Running]:
+    """Database, schemas and services for as long as the context lasts; raises CannotRun."""
+    folder = DataFolder(settings.data)
+    folder.prepare()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder.locked())
+        installation = describe(settings, folder)
+        folder.write_running(installation.peers(), installation.sockets)
+        server = await stack.enter_async_context(database_running(folder, installation, say))
+        await migrate_all(server, installation, say)
+        children = {
+            f"unix:{installation.socket_of(service, index)}": Child(
+                _service_program(installation, server, service, index), say
+            )
+            for service in SERVICES
+            for index in range(settings.processes_of(service))
+        }
+        say(f"Starting {', '.join(SERVICES)}.")
+        await stack.enter_async_context(_kept_running(list(children.values())))
+        await _all_ready(children)
+        say("All services are ready.")
+        yield Running(installation, server)
+
+
+async def _all_ready(children: dict[str, Child]) -> None:
+    waiting = [
+        asyncio.create_task(_wait_until_ready(child, address))
+        for address, child in children.items()
+    ]
+    try:
+        await asyncio.gather(*waiting)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+@asynccontextmanager
+async def installation_running(settings: InstallationSettings, say: Say) -> AsyncIterator[Running]:
+    """The services that run on the data folder, or, when none do, our own for the context."""
+    folder = DataFolder(settings.data)
+    if folder.path.exists() and folder.is_held:
+        yield Running(await _joined(settings, folder), None)
+        return
+    async with services_running(settings, say) as running:
+        yield running
+
+
+async def _joined(settings: InstallationSettings, folder: DataFolder) -> Installation:
+    patience = time.monotonic() + SECONDS_TO_BE_READY
+    while True:
+        peers = folder.read_running().get("peers", {})
+        addresses = [address for listed in peers.values() for address in listed]
+        if addresses and all([await answers_ready(address) for address in addresses]):
+            break
+        if time.monotonic() > patience:
+            raise CannotRun(
+                f"CAIRN_DATA={folder.path} is in use by a `cairn` whose services are not ready: "
+                "look at what it prints, or run `cairn doctor`."
+            )
+        await asyncio.sleep(0.2)
+    installation = describe(settings, folder)
+    counts = {f"{service}_processes": len(listed) for service, listed in peers.items()}
+    return Installation(settings.model_copy(update=counts), installation.keys, installation.sockets)
+
+
+def bind_gateway(settings: InstallationSettings) -> socket.socket:
+    """The gateway's port, taken before anything else is begun; not listening yet."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise CannotRun(
+            f"CAIRN_HOST={settings.host} is no address of this machine "
+            f"({error.strerror}): correct it or leave it out."
+        ) from None
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _port_fault(settings, error) from None
+    return listener
+
+
+def _port_fault(settings: InstallationSettings, error: OSError) -> CannotRun:
+    return CannotRun(
+        f"CAIRN_PORT={settings.port} on {settings.host} cannot be used "
+        f"({error.strerror}): choose another port, or end what uses it."
+    )
+
+
+@asynccontextmanager
+async def gateway_running(
+    installation: Installation, listener: socket.socket, say: Say
+) -> AsyncIterator[None]:
+    """The gateway's processes, all accepting from the one socket."""
+    settings = installation.settings
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise _port_fault(settings, error) from None
+    children = [
+        Child(_gateway_program(installation, index, listener), say)
+        for index in range(settings.processes_of(GATEWAY))
+    ]
+    say(f"Opening the gateway on http://{settings.host}:{settings.port}.")
+    async with _kept_running(children):
+        host, port = listener.getsockname()[:2]
+        reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # a lookup
+        await _wait_until_ready(children[0], f"http://{reached}:{port}")
+        yield
+
+
+async def load_demo(running: Running, say: Say) -> None:
+    """Load the sixteen demo organizations through the running services; twice does no harm."""
+    from services.demo.loading import load_demo as load
+
+    settings = running.installation.settings
+    refuse_demo_in_production(settings)
+    if running.server is None:
+        raise CannotRun(
+            "The demo is loaded before the gateway opens: stop the running `cairn up` and start "
+            "it with `cairn up --demo`."
+        )
+    urls = {
+        service: login_address(running.server, running.installation.keys, service).text
+        for service in SERVICES
+    }
+    await load(urls, settings.demo_password.get_secret_value(), say)
+
+
+def refuse_demo_in_production(settings: InstallationSettings) -> None:
+    """The demo's password is known to everybody; raises CannotRun in production."""
+    if settings.environment == "production":
+        raise CannotRun(
+            "CAIRN_ENVIRONMENT=production refuses the demo, whose password everybody knows: "
+            "start without --demo, or set it to development."
+        )
+
+
+async def up(settings: InstallationSettings, say: Say, *, demo: bool) -> None:
+    """Run the whole installation until this task is cancelled."""
+    if demo:
+        refuse_demo_in_production(settings)
+    with contextlib.closing(bind_gateway(settings)) as listener:
+        async with services_running(settings, say) as running:
+            if demo:
+                await load_demo(running, say)
+            async with gateway_running(running.installation, listener, say):
+                _say_what_to_open(settings, say, demo=demo)
+                await asyncio.Event().wait()
+
+
+def _say_what_to_open(settings: InstallationSettings, say: Say, *, demo: bool) -> None:
+    say("")
+    say(f"Cairn is running. Open {settings.issuer}/docs")
+    if demo:
+        password = settings.demo_password.get_secret_value()
+        known = password if password == "cairn-demo" else "as CAIRN_DEMO_PASSWORD says"  # noqa: S105  # the default everybody knows
+        say("Log in at POST /v1/sessions with any of the 64 role logins, for instance")
+        say(f"  organization ally, email owner@ally.example, password {known}")
+    else:
+        say("Make the first organization with `cairn create-organization --help`.")
+    say("Ctrl-C stops everything.")

@@ -1,10 +1,8 @@
 """Sessions that know their tenant, row security behind them, and one transaction a request.
 
-Two gears (performance.md section 3): `Transaction` and `ReadOnly` are ORM sessions for commands and
-rare reads; `hot_connection` is the asyncpg connection of the same pool for the few hot statements.
+The other gear, for the few hot statements, is `kernel.hot` on the same pool.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,8 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import (
     Mapped,
     MappedAsDataclass,
@@ -36,7 +33,6 @@ from sqlalchemy.orm import (
     mapped_column,
     with_loader_criteria,
 )
-from sqlalchemy.sql import ClauseElement
 
 from kernel.config import ServiceSettings
 
@@ -205,52 +201,3 @@ async def driver_connection(session: AsyncSession) -> asyncpg.Connection:
     raw = await connection.get_raw_connection()
     driver: asyncpg.Connection = raw.driver_connection
     return driver
-
-
-@asynccontextmanager
-async def hot_connection(
-    engine: AsyncEngine, organization_id: UUID, *, read_only: bool
-) -> AsyncIterator[asyncpg.Connection]:
-    """An asyncpg connection in a transaction of this tenant, begun in one round trip.
-
-    Only a clean commit gives the connection back: after an exception or a cancellation it is
-    thrown away, or the next borrower would go on inside this tenant's transaction.
-    """
-    mode = "READ ONLY" if read_only else "READ WRITE"
-    marked = in_transaction.set(True)
-    try:
-        async with engine.connect() as pooled:
-            raw = await pooled.get_raw_connection()
-            driver: asyncpg.Connection = raw.driver_connection
-            try:
-                await driver.execute(
-                    f"BEGIN {mode}; SELECT set_config('{TENANT_SETTING}', '{organization_id}', true)"
-                )
-                yield driver
-                await driver.execute("COMMIT")
-            except BaseException:
-                await asyncio.shield(_throw_away(pooled))
-                raise
-    finally:
-        in_transaction.reset(marked)
-
-
-async def _throw_away(connection: AsyncConnection) -> None:
-    await connection.invalidate()
-
-
-class HotStatement:
-    """A Core statement compiled once, so that its predicates are the slices' own definitions."""
-
-    def __init__(self, statement: ClauseElement) -> None:
-        result: Any = statement.compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]
-        self.sql = str(result)
-        self._order = list(result.positiontup or [])
-        self._constants = {
-            name: value for name, value in result.params.items() if value is not None
-        }
-
-    def arguments(self, **values: Any) -> list[Any]:
-        """The values in the order of `$1, $2, …`; a missing parameter is a KeyError."""
-        known = self._constants | values
-        return [known[name] for name in self._order]

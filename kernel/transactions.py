@@ -11,7 +11,7 @@ import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kernel import database, idempotency
+from kernel import database, hot, idempotency
 from kernel.auth import Actor
 
 
@@ -34,15 +34,13 @@ async def _read_only(request: Request, actor: Actor) -> AsyncIterator[AsyncSessi
 
 async def _hot_read(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Connection]:
     engine = request.app.state.runtime.engine
-    async with database.hot_connection(engine, actor.organization_id, read_only=True) as driver:
+    async with hot.hot_connection(engine, actor.organization_id, read_only=True) as driver:
         yield driver
 
 
 async def _hot_write(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Connection]:
     runtime = request.app.state.runtime
-    async with database.hot_connection(
-        runtime.engine, actor.organization_id, read_only=False
-    ) as driver:
+    async with hot.hot_connection(runtime.engine, actor.organization_id, read_only=False) as driver:
         if "idempotency" in request.scope:
             await idempotency.begin(request, actor, driver)
         yield driver

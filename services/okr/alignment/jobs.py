@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from kernel import clock, database, jobs
+from kernel import clock, database, hot, jobs
 from services.okr.alignment import commands, queries
 from services.okr.objectives.models import STALE_OBJECTIVE
 
@@ -17,7 +17,7 @@ PACE = "pace"
 
 async def fold_once(engine: AsyncEngine, organization_id: UUID) -> int:
     """One fold of one organization, in a transaction of its own; returns the marks it took."""
-    async with database.hot_connection(engine, organization_id, read_only=False) as connection:
+    async with hot.hot_connection(engine, organization_id, read_only=False) as connection:
         return await commands.fold(connection, organization_id)
 
 
@@ -33,7 +33,7 @@ async def fold_all(engine: AsyncEngine) -> bool:
 
 async def keep_pace(engine: AsyncEngine, organization_id: UUID, _: dict[str, Any]) -> None:
     """Mark what is active, because another day of its cycle has passed; plan tomorrow's turn."""
-    async with database.hot_connection(engine, organization_id, read_only=False) as connection:
+    async with hot.hot_connection(engine, organization_id, read_only=False) as connection:
         await commands.mark_active(connection, organization_id)
         context = await queries.fold_context(connection, organization_id)
     async with database.transaction(engine, organization_id) as session:

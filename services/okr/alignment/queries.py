@@ -11,7 +11,7 @@ from sqlalchemy import and_, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
-from kernel.database import HotStatement
+from kernel.hot import HotStatement
 from services.okr.cycles.models import Cycle, GoalSettings
 from services.okr.directory.models import DirectoryOrganization
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective

@@ -15,7 +15,7 @@ from sqlalchemy.types import DateTime, Numeric
 
 from kernel import audit, clock, outbox
 from kernel.authorization import Principal, require
-from kernel.database import HotStatement
+from kernel.hot import HotStatement
 from kernel.errors import Conflict, NotFound, Unprocessable
 from kernel.ids import uuid7
 from services.okr.checkins import queries

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from kernel.authorization import Principal, as_sql
-from kernel.database import HotStatement
+from kernel.hot import HotStatement
 from kernel.errors import NotFound
 from kernel.pagination import Page, PageOf, paginate
 from services.okr.checkins.models import CheckIn

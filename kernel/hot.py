@@ -1,0 +1,76 @@
+"""The second gear: hot statements on the asyncpg connection of the services' own pool.
+
+The ORM costs a factor of 4 on reads and 7 on a check-in (performance.md section 3). The few hot
+operations are Core statements, so that tenant and visibility predicates are the slices' own
+definitions, compiled once and run in a transaction that names the tenant as it begins.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import ColumnElement, case, func, literal_column
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql import ClauseElement
+
+from kernel.database import TENANT_SETTING, in_transaction
+
+
+@asynccontextmanager
+async def hot_connection(
+    engine: AsyncEngine, organization_id: UUID, *, read_only: bool
+) -> AsyncIterator[asyncpg.Connection]:
+    """An asyncpg connection in a transaction of this tenant, begun in one round trip.
+
+    Only a clean commit gives the connection back: after an exception or a cancellation it is
+    thrown away, or the next borrower would go on inside this tenant's transaction.
+    """
+    mode = "READ ONLY" if read_only else "READ WRITE"
+    marked = in_transaction.set(True)
+    try:
+        async with engine.connect() as pooled:
+            raw = await pooled.get_raw_connection()
+            driver: asyncpg.Connection = raw.driver_connection
+            try:
+                await driver.execute(
+                    f"BEGIN {mode}; SELECT set_config('{TENANT_SETTING}', '{organization_id}', true)"
+                )
+                yield driver
+                await driver.execute("COMMIT")
+            except BaseException:
+                await asyncio.shield(_throw_away(pooled))
+                raise
+    finally:
+        in_transaction.reset(marked)
+
+
+async def _throw_away(connection: AsyncConnection) -> None:
+    await connection.invalidate()
+
+
+def shown(number: Any) -> ColumnElement[Any]:
+    """SQL for a number as it leaves the API: half-even to six decimals, like `fields.rounded`."""
+    scaled = number * 1_000_000
+    is_tie = func.abs(func.mod(scaled, 1)) == literal_column("0.5")
+    return case((is_tie, func.round(scaled / 2) * 2 / 1_000_000), else_=func.round(number, 6))
+
+
+class HotStatement:
+    """A Core statement compiled once, so that its predicates are the slices' own definitions."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        result: Any = statement.compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+        self.sql = str(result)
+        self._order = list(result.positiontup or [])
+        self._constants = {
+            name: value for name, value in result.params.items() if value is not None
+        }
+
+    def arguments(self, **values: Any) -> list[Any]:
+        """The values in the order of `$1, $2, …`; a missing parameter is a KeyError."""
+        known = self._constants | values
+        return [known[name] for name in self._order]

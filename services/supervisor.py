@@ -324,7 +324,7 @@ def _say_what_to_open(settings: InstallationSettings, say: Say, *, demo: bool) -
         password = settings.demo_password.get_secret_value()
         known = password if password == "cairn-demo" else "as CAIRN_DEMO_PASSWORD says"  # noqa: S105  # the default everybody knows
         say("Log in at POST /v1/sessions with any of the 64 role logins, for instance")
-        say(f"  organization ally, email owner@ally.example, password {known}")
+        say(f"  organization ally, email executive@ally.example, password {known}")
     else:
         say("Make the first organization with `cairn create-organization --help`.")
     say("Ctrl-C stops everything.")

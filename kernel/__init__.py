@@ -1,1 +1,1 @@
-"""How things are done: mechanism that every service shares and that knows no goal, cycle or review."""
+"""How things are done: mechanism that services share and that knows no goal and no review."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy.exc
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel import database, http, inbox, jobs, logging, openapi, outbox
 from kernel.auth import Authorities, AuthorityLoader, FetchedKeys, KeySource, TokenVerifier
+from kernel.authorization import Principal
 from kernel.config import ServiceSettings
 from kernel.errors import (
     MEDIA_TYPE,
@@ -37,6 +38,16 @@ JSON_LIMIT = 1024 * 1024
 UPLOAD_LIMIT = 25 * 1024 * 1024
 
 
+class Freshen(Protocol):
+    """Brings what is derived up to date for a reader who has just written, or who asks for it."""
+
+    async def __call__(self, engine: AsyncEngine, actor: Principal, *, asked: bool) -> None: ...
+
+
+async def nothing_derived(engine: AsyncEngine, actor: Principal, *, asked: bool) -> None:
+    """For services without derived numbers."""
+
+
 @dataclass(slots=True)
 class Runtime:
     """What the parts of one process share; `app.state.runtime`."""
@@ -48,6 +59,7 @@ class Runtime:
     verifier: TokenVerifier
     authorities: Authorities
     keys: KeySource
+    freshen: Freshen
     wake: jobs.Bell = field(default_factory=jobs.Bell)
 
     async def deliver(self, destination: str, messages: list[dict[str, Any]]) -> set[int]:
@@ -61,8 +73,6 @@ class Runtime:
 
 Loop = Callable[[Runtime], Awaitable[bool]]
 """One step of a loop; true while there is more to do at once."""
-AuthorityOf = Callable[[Runtime], AuthorityLoader]
-KeysOf = Callable[[Runtime], KeySource]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class Service:
     """Identity reads its own keys; everybody else fetches identity's."""
     loops: Sequence[tuple[Loop, float]] = ()
     """Steps beside the relay, each with the seconds after which it looks without being woken."""
+    freshen: Freshen = nothing_derived
     on_start: Callable[[Runtime], Awaitable[None]] | None = None
     migration_head: Callable[[], str | None] = lambda: None
 
@@ -153,6 +164,7 @@ def _runtime(service: Service, settings: ServiceSettings) -> Runtime:
         verifier=TokenVerifier(settings.issuer, keys),
         authorities=Authorities(service.authority(engine)),
         keys=keys,
+        freshen=service.freshen,
     )
 
 
@@ -194,7 +206,7 @@ async def _running(loops: list[Any]) -> AsyncIterator[None]:
 
 
 class RequestContext:
-    """Takes the gateway's request id (or makes one) into the log lines and problems of the request."""
+    """Takes the gateway's request id (or makes one) into log lines and problem documents."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -204,7 +216,7 @@ class RequestContext:
             await self.app(scope, receive, send)
             return
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        current = given if 0 < len(given) <= 64 and given.isascii() else str(uuid7())  # noqa: PLR2004
+        current = given if 0 < len(given) <= 64 and given.isascii() else str(uuid7())
         marked = logging.request_id.set(current)
         try:
             await self.app(scope, receive, send)

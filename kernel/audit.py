@@ -41,7 +41,7 @@ class AuditEntry(BaseModel):
 def entry_of(
     actor: Principal | None, action: str, subject: tuple[str, UUID], details: dict[str, Any]
 ) -> AuditEntry:
-    """An entry for `action` (`objective.closed`); without an actor it is the operator's or the system's."""
+    """An entry for `action` (`objective.closed`); without an actor it is the operator's."""
     return AuditEntry(
         id=uuid7(),
         at=clock.now(),
@@ -62,5 +62,5 @@ async def record(
     subject: tuple[str, UUID],
     **details: Any,
 ) -> None:
-    """Leave the audit entry of this operation; ids, states and field names only, no private text."""
+    """Leave this operation's audit entry; ids, states and field names only, no private text."""
     await outbox.publish(session, entry_of(actor, action, subject, details))

@@ -2,7 +2,7 @@
 
 Access tokens are RS256 JWTs of type `at+jwt` (RFC 9068) with one audience. The algorithm is bound
 to the key, headers that name keys elsewhere are refused, and a verified token is remembered by its
-hash until it expires. Service to service: HS256 with a key of the pair, accepted below /internal only.
+hash until it expires. Service to service: HS256 with a key of the pair, accepted below /internal.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class KeySource(Protocol):
 
 
 class FetchedKeys:
-    """Identity's JWKS, kept in memory, refreshed in the background and once for an unknown `kid`."""
+    """Identity's JWKS, kept in memory; refreshed now and then, and once for an unknown `kid`."""
 
     def __init__(self, fetch: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         self._fetch = fetch
@@ -96,7 +96,7 @@ class TokenVerifier:
         self._known: OrderedDict[bytes, Claims] = OrderedDict()
 
     async def verify(self, token: str) -> Claims:
-        """The claims of a valid token; `Unauthenticated` for any other, always in the same words."""
+        """The claims of a valid token; `Unauthenticated` for any other, in the same words."""
         digest = hashlib.sha256(token.encode()).digest()
         if (claims := self._known.get(digest)) is not None and claims.expires_at > time.time():
             return claims

@@ -65,20 +65,20 @@ def new_metadata() -> MetaData:
 
 
 class Tenanted(MappedAsDataclass, kw_only=True):
-    """A row that belongs to one organization: first in its key, filled from the session at flush."""
+    """A row that belongs to one organization: first in its key, filled from the session."""
 
     organization_id: Mapped[UUID] = mapped_column(primary_key=True, init=False, sort_order=-2)
 
 
 def tenant_foreign_key(column: str, table: str, **options: Any) -> ForeignKeyConstraint:
-    """`(organization_id, column)` → `table(organization_id, id)`: no row points into another tenant."""
+    """`(organization_id, column)` → `table(organization_id, id)`: rows stay in their tenant."""
     return ForeignKeyConstraint(
         ["organization_id", column], [f"{table}.organization_id", f"{table}.id"], **options
     )
 
 
 def row_security(table: str, owner: str) -> list[str]:
-    """The statements that put a tenant table behind row-level security, its owner's migrations apart.
+    """The statements that put a tenant table behind row security, its owner's migrations apart.
 
     A setting that was local to a transaction reads as an empty string afterwards, hence `nullif`:
     no tenant means no rows.

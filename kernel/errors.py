@@ -26,7 +26,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong field: where it stands (a JSON pointer into the body, or a parameter) and the fix."""
+    """One wrong field: its place (a JSON pointer into the body, or a parameter) and the fix."""
 
     detail: str
     pointer: str | None = None
@@ -40,7 +40,7 @@ class FieldError:
 
 
 class Problem(Exception):  # noqa: N818 - the RFC's word; every subclass is named after what happened
-    """An answer to the client that something is wrong; the docstring is the problem's explanation."""
+    """Tells the client that something is wrong; the docstring is the explanation."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     title: ClassVar[str] = "Something went wrong"
@@ -155,7 +155,7 @@ class TooManyRequests(Problem):
 
 
 class Unavailable(Problem):
-    """A part of the service is not available at the moment; try again after `Retry-After` seconds."""
+    """A part of Cairn is not available at the moment; try again after `Retry-After` seconds."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     title = "Temporarily unavailable"

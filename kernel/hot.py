@@ -37,7 +37,7 @@ async def hot_connection(
             driver: asyncpg.Connection = raw.driver_connection
             try:
                 await driver.execute(
-                    f"BEGIN {mode}; SELECT set_config('{TENANT_SETTING}', '{organization_id}', true)"
+                    f"BEGIN {mode};SELECT set_config('{TENANT_SETTING}', '{organization_id}', true)"
                 )
                 yield driver
                 await driver.execute("COMMIT")

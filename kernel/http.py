@@ -1,4 +1,4 @@
-"""Calls between services: deadline, retry of safe calls, breaker; the only module that imports httpx2."""
+"""Calls between services: deadline, retry of safe calls, breaker; only this module imports httpx2."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ _OPENS_AFTER = 5
 _OPEN_FOR = 1.0
 
 
-class CalledInTransaction(RuntimeError):
+class CalledInTransaction(RuntimeError):  # noqa: N818 - named after what happened, like problems
     """A network call inside an open transaction: lease, commit, deliver, then write again."""
 
 

@@ -80,7 +80,7 @@ async def run_due_job(engine: AsyncEngine, handlers: Mapping[str, Handler]) -> b
     extending = asyncio.create_task(_extend(engine, job.id))
     try:
         await handlers[job.kind](engine, job.organization_id, job.payload)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever a job raises, it is logged and tried again
         state = "failed" if job.attempts >= _MOST_ATTEMPTS else "waiting"
         logger(__name__).exception("a job failed", kind=job.kind, job=job.id, state=state)
         await _settle(engine, job.id, state, clock.now() + timedelta(seconds=2**job.attempts))
@@ -143,14 +143,13 @@ class Bell:
 
 
 async def repeat(step: Callable[[], Awaitable[bool]], wake: asyncio.Event, poll: float) -> None:
-    """A service's loop: step while there is work, then sleep until woken or until the poll is due."""
+    """A service's loop: step while there is work, then sleep until woken or polled."""
     while True:
         # Cleared before the step: what arrives during it rings again and is not slept over.
         wake.clear()
         try:
             busy = await step()
-        except Exception:
-            # A loop outlives a database that is away for a moment; the next round tries again.
+        except Exception:  # noqa: BLE001 - logged; a loop outlives a database that is away
             logger(__name__).exception("a loop stumbled")
             busy = False
         if not busy:

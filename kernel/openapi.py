@@ -124,7 +124,7 @@ def operations_list(merged: dict[str, Any]) -> str:
 
 
 def merge(documents: list[dict[str, Any]], title: str, version: str) -> dict[str, Any]:
-    """The one document of the product; two services may share a schema's name only if it is equal."""
+    """The one document of the product; services may share a schema's name if it is equal."""
     merged: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},

@@ -100,7 +100,7 @@ async def publish(session: AsyncSession, *events: Event) -> None:
 async def lease_due(session: AsyncSession, limit: int = BATCH) -> list[Row[Any]]:
     """Claim due rows that are the oldest undelivered of their resource.
 
-    Only the oldest: another relay may have claimed it in a transaction that this one cannot see yet,
+    Only the oldest: another relay may be claiming it in a transaction that this one does not see yet,
     and its successor must not overtake it.
     """
     at = clock.now()
@@ -128,7 +128,7 @@ async def lease_due(session: AsyncSession, limit: int = BATCH) -> list[Row[Any]]
 
 
 async def relay_once(engine: AsyncEngine, deliver: Deliver) -> int:
-    """One round: lease, deliver outside any transaction, forget what was taken. Returns how many."""
+    """One round: lease, deliver outside a transaction, forget what was taken; returns how many."""
     async with database.transaction(engine) as session:
         rows = await lease_due(session)
     by_destination: dict[str, list[Row[Any]]] = defaultdict(list)

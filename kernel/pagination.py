@@ -82,7 +82,7 @@ def page(
         str | None, Query(max_length=2_000, description="`next_cursor` of the page before.")
     ] = None,
 ) -> Page:
-    """The page that was asked for; its cursor belongs to this caller, this list and these filters."""
+    """The page that was asked for; its cursor belongs to this caller, list and filters."""
     seal: Seal = request.app.state.runtime.seal
     filters = sorted(
         (name, value)

@@ -154,7 +154,7 @@ async def _write_chains(
 async def load_authority(
     engine: AsyncEngine, tables: Directory, organization_id: UUID, person_id: UUID
 ) -> Authority | None:
-    """What a person may do, from this service's own directory; None for somebody it does not know."""
+    """What a person may do, from this service's directory; None for somebody unknown."""
     async with database.transaction(engine, organization_id, read_only=True) as session:
         person = await session.scalar(select(tables.person).where(tables.person.id == person_id))
         organization = await session.scalar(select(tables.organization))

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import asyncpg
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel import database, hot, idempotency
@@ -38,6 +38,19 @@ async def _hot_read(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Con
         yield driver
 
 
+async def _fresh_read(
+    request: Request,
+    actor: Actor,
+    prefer: Annotated[
+        str | None, Header(description="`fresh`: bring rolled-up numbers up to date first.")
+    ] = None,
+) -> AsyncIterator[asyncpg.Connection]:
+    runtime = request.app.state.runtime
+    await runtime.freshen(runtime.engine, actor, asked=prefer == "fresh")
+    async with hot.hot_connection(runtime.engine, actor.organization_id, read_only=True) as driver:
+        yield driver
+
+
 async def _hot_write(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Connection]:
     runtime = request.app.state.runtime
     async with hot.hot_connection(runtime.engine, actor.organization_id, read_only=False) as driver:
@@ -60,7 +73,9 @@ ReadOnly = Annotated[AsyncSession, Depends(_read_only, scope="function")]
 """An ORM session that cannot write, for rare reads."""
 HotRead = Annotated[asyncpg.Connection, Depends(_hot_read, scope="function")]
 """The asyncpg connection of a read-only transaction, for hot reads."""
+FreshRead = Annotated[asyncpg.Connection, Depends(_fresh_read, scope="function")]
+"""A hot read of what is derived: one's own last change is in it."""
 HotWrite = Annotated[asyncpg.Connection, Depends(_hot_write, scope="function")]
 """The asyncpg connection of a transaction, for hot writes."""
 TenantlessTransaction = Annotated[AsyncSession, Depends(_without_tenant, scope="function")]
-"""A session before the tenant is known: sign-in, refresh, internal operations; see `enter_tenant`."""
+"""A session before the tenant is known: sign-in, internal operations; see `enter_tenant`."""

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kernel import clock, database, hot, jobs
+from kernel.authorization import Principal
 from services.okr.alignment import commands, queries
 from services.okr.objectives.models import STALE_OBJECTIVE
 
@@ -29,6 +30,15 @@ async def fold_all(engine: AsyncEngine) -> bool:
     for organization_id in organization_ids:
         await fold_once(engine, organization_id)
     return bool(organization_ids)
+
+
+async def freshen(engine: AsyncEngine, actor: Principal, *, asked: bool) -> None:
+    """Let a reader see their own change: fold first if one of theirs waits, or if they ask."""
+    if not asked:
+        async with hot.hot_connection(engine, actor.organization_id, read_only=True) as connection:
+            asked = await queries.has_marks_of(connection, actor.organization_id, actor.person_id)
+    if asked:
+        await fold_once(engine, actor.organization_id)
 
 
 async def keep_pace(engine: AsyncEngine, organization_id: UUID, _: dict[str, Any]) -> None:

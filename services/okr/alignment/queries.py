@@ -1,7 +1,7 @@
 """What the fold reads: marked objectives with their parts, and the goals above them."""
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -11,10 +11,11 @@ from sqlalchemy import and_, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
+from kernel import clock
 from kernel.hot import HotStatement
 from services.okr.cycles.models import Cycle, GoalSettings
 from services.okr.directory.models import DirectoryOrganization
-from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
+from services.okr.objectives.models import STALE_OBJECTIVE, AlignmentLink, KeyResult, Objective
 
 _organization = bindparam("organization_id", type_=UUIDType(as_uuid=True))
 _ids: Any = any_(bindparam("ids", type_=ARRAY(UUIDType(as_uuid=True))))
@@ -116,6 +117,23 @@ _PARENTS = HotStatement(
     .distinct()
 )
 
+_FOLDED_AT = HotStatement(
+    select(STALE_OBJECTIVE.c.marked_at)
+    .where(STALE_OBJECTIVE.c.organization_id == _organization)
+    .order_by(STALE_OBJECTIVE.c.id)
+    .limit(1)
+)
+_HAS_MARKS = HotStatement(
+    select(
+        select(STALE_OBJECTIVE.c.id)
+        .where(
+            STALE_OBJECTIVE.c.organization_id == _organization,
+            STALE_OBJECTIVE.c.marked_by == bindparam("person_id", type_=UUIDType(as_uuid=True)),
+        )
+        .exists()
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FoldContext:
@@ -181,3 +199,22 @@ async def parents_of(
         _PARENTS.sql, *_PARENTS.arguments(organization_id=organization_id, ids=ids)
     )
     return {row[0] for row in rows}
+
+
+async def folded_at(connection: asyncpg.Connection, organization_id: UUID) -> datetime:
+    """The instant up to which every change is in the rolled-up numbers."""
+    oldest: datetime | None = await connection.fetchval(
+        _FOLDED_AT.sql, *_FOLDED_AT.arguments(organization_id=organization_id)
+    )
+    return oldest or clock.now()
+
+
+async def has_marks_of(
+    connection: asyncpg.Connection, organization_id: UUID, person_id: UUID
+) -> bool:
+    """Whether a change by this person still waits for its fold."""
+    found: bool = await connection.fetchval(
+        _HAS_MARKS.sql,
+        *_HAS_MARKS.arguments(organization_id=organization_id, person_id=person_id),
+    )
+    return found

@@ -15,8 +15,8 @@ from sqlalchemy.types import DateTime, Numeric
 
 from kernel import audit, clock, outbox
 from kernel.authorization import Principal, require
-from kernel.hot import HotStatement
 from kernel.errors import Conflict, NotFound, Unprocessable
+from kernel.hot import HotStatement
 from kernel.ids import uuid7
 from services.okr.checkins import queries
 from services.okr.checkins.models import CheckIn

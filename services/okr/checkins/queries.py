@@ -8,14 +8,14 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy import Select, and_, bindparam, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by, array_agg
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy.dialects.postgresql import aggregate_order_by, array_agg
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from kernel.authorization import Principal, as_sql
-from kernel.hot import HotStatement
 from kernel.errors import NotFound
+from kernel.hot import HotStatement
 from kernel.pagination import Page, PageOf, paginate
 from services.okr.checkins.models import CheckIn
 from services.okr.checkins.schemas import CheckInView
@@ -259,5 +259,5 @@ async def _views(session: AsyncSession, check_ins: list[CheckIn]) -> list[CheckI
     rows = await session.execute(
         select(CheckIn.supersedes_id, CheckIn.id).where(CheckIn.supersedes_id.in_(ids))
     )
-    corrections = {superseded: correction for superseded, correction in rows}
+    corrections = dict(rows.tuples().all())
     return [CheckInView.of(each, corrections.get(each.id)) for each in check_ins]

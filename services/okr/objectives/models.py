@@ -1,4 +1,4 @@
-"""Objectives with their key results, milestones and links; their history; and the marks of the fold."""
+"""Objectives with key results, milestones and links; their history; the marks of the fold."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -257,7 +257,7 @@ class AlignmentLink(Tenanted, Base, kw_only=True):
 
 
 class ObjectiveValue(Tenanted, Base, kw_only=True):
-    """What an objective's stored values became at an instant; written by the fold, never changed."""
+    """What an objective's stored values became at an instant; appended by the fold."""
 
     __tablename__ = "objective_value"
 

@@ -1,0 +1,1 @@
+"""The goal tree as its reader sees it."""

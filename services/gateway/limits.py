@@ -1,0 +1,142 @@
+"""How often one may ask: per person by the verified token, otherwise per client address.
+
+Counted in the memory of this process, in windows that slide over a minute. Several gateway
+processes each count for themselves, so that the numbers are per process; limits that must be exact
+are rows of a service.
+"""
+
+import asyncio
+import ipaddress
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import jwt
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+
+# The counter of this strategy takes constant memory, however high the limit; a moving window
+# keeps an entry for every request.
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from kernel import logging
+from kernel.auth import ALGORITHM, TokenVerifier
+from kernel.errors import TooManyRequests, Unauthenticated, Unavailable
+from services.gateway.config import GatewaySettings
+from services.gateway.framing import Incoming
+
+_KEYS_FRESH_SECONDS = 300.0
+_COOL_DOWN_SECONDS = 5.0
+_NOT_FETCHED = (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWTError, Unavailable)
+SIGN_IN = "/v1/sessions"
+
+
+class PublishedKeys:
+    """Identity's public keys, followed in the background: no request ever waits for them here."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        self._fetch = fetch
+        self._keys: dict[str, Any] = {}
+        self._wanted = asyncio.Event()
+
+    async def public_key(self, key_id: str) -> Any | None:
+        """The key, or None while it is unknown; asking for an unknown one has it looked for."""
+        if (key := self._keys.get(key_id)) is None:
+            self._wanted.set()
+        return key
+
+    async def follow(self) -> None:
+        """Fetch the keys now, every five minutes and soon after an unknown one was asked for."""
+        while True:
+            try:
+                published = jwt.PyJWKSet.from_dict(await self._fetch())
+                self._keys = {
+                    key.key_id: key.key
+                    for key in published.keys
+                    if key.key_id is not None and key.algorithm_name == ALGORITHM
+                }
+            except _NOT_FETCHED as error:
+                logging.logger(__name__).info("keys of identity not fetched", reason=repr(error))
+            await asyncio.sleep(_COOL_DOWN_SECONDS if self._keys else 1)
+            self._wanted.clear()
+            if self._keys:
+                await _within(self._wanted.wait(), _KEYS_FRESH_SECONDS)
+
+
+async def _within(waiting: Awaitable[Any], seconds: float) -> None:
+    try:
+        await asyncio.wait_for(waiting, seconds)
+    except TimeoutError:
+        return
+
+
+class RateLimits:
+    """The limits of this process."""
+
+    def __init__(self, settings: GatewaySettings, keys: PublishedKeys) -> None:
+        self._verifier = TokenVerifier(settings.issuer, keys)
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._person = _per_minute(settings.gateway_requests_per_minute, "person")
+        self._anonymous = _per_minute(settings.gateway_anonymous_per_minute, "address")
+        self._sign_ins = _per_minute(settings.gateway_failed_sign_ins_per_minute, "sign-in")
+
+    async def admit(self, request: Incoming) -> None:
+        """Count a request; `TooManyRequests` when its sender has used the minute up."""
+        if self._sign_ins is not None and _is_sign_in(request):
+            sender = _network(request.address)
+            if not self._limiter.test(self._sign_ins, sender):
+                raise self._refusal(self._sign_ins, sender)
+        person = await self._person_of(request)
+        limit = self._anonymous if person is None else self._person
+        sender = person or _network(request.address)
+        if limit is not None and not self._limiter.hit(limit, sender):
+            raise self._refusal(limit, sender)
+
+    def answered(self, request: Incoming, status: int) -> None:
+        """Count a refused sign-in; those that succeed are free (product rule)."""
+        if status == 401 and self._sign_ins is not None and _is_sign_in(request):
+            self._limiter.hit(self._sign_ins, _network(request.address))
+
+    async def _person_of(self, request: Incoming) -> str | None:
+        if self._person is None:
+            return None
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        try:
+            return (await self._verifier.verify(token.strip())).person_id.hex
+        except Unauthenticated:
+            # What to answer is for the service to say; here it only counts as nobody's.
+            return None
+
+    def _refusal(self, limit: RateLimitItemPerMinute, sender: str) -> TooManyRequests:
+        reset_at, remaining = self._limiter.get_window_stats(limit, sender)
+        wait = max(1, math.ceil(reset_at - time.time()))
+        problem = TooManyRequests(
+            f"More than {limit.amount} requests a minute; wait {wait} s.", retry_after=wait
+        )
+        problem.headers |= {
+            "RateLimit-Policy": f'"{limit.namespace}";q={limit.amount};w=60',
+            "RateLimit": f'"{limit.namespace}";r={max(0, remaining)};t={wait}',
+        }
+        return problem
+
+
+def _per_minute(amount: int, name: str) -> RateLimitItemPerMinute | None:
+    return RateLimitItemPerMinute(amount, namespace=name) if amount else None
+
+
+def _is_sign_in(request: Incoming) -> bool:
+    return request.path == SIGN_IN and request.method == "POST"
+
+
+def _network(address: str) -> str:
+    """Whom an address stands for: a whole /64 of IPv6, which one customer is given."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return address

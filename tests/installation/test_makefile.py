@@ -1,0 +1,82 @@
+"""The Makefile explains itself and sets up on whatever Python there is."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+MAKE = shutil.which("make") or "make"
+ROOT = Path(__file__).parents[2]
+COMMANDS = {"run", "test", "check", "api", "migrate", "demo", "bench"}
+
+
+def make(*arguments, cwd=ROOT, **environment):
+    return subprocess.run(
+        [MAKE, *arguments],
+        cwd=cwd,
+        env={name: held for name, held in os.environ.items() if name != "MAKEFLAGS"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_lists_every_command():
+    listed = make("help").stdout
+
+    assert {line.split()[1] for line in listed.splitlines()} == COMMANDS | {"help"}
+
+
+def test_a_machine_without_python_gets_one_line(tmp_path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "test", "echo", "sed", "expand"):
+        (programs / name).symlink_to(shutil.which(name) or f"/bin/{name}")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.lock").write_text("")
+
+    refused = make("run", cwd=tmp_path, PATH=str(programs))
+
+    told = [line for line in refused.stderr.splitlines() if not line.startswith("make")]
+    assert refused.returncode != 0
+    assert told == [
+        "Cairn needs Python 3.11 or later on the PATH: install it (for instance python3.12)."
+    ]
+
+
+def test_a_later_python_under_its_own_name_is_found(tmp_path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    python = shutil.which("python3") or "python3"
+    (programs / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "python3.12").write_text(f'#!/bin/sh\nexec {python} "$@"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.lock").write_text("")
+
+    planned = make("--dry-run", "run", cwd=tmp_path, PATH=f"{programs}:{os.environ['PATH']}")
+
+    assert "Making .venv with python3.12" in planned.stdout
+
+
+def test_what_is_installed_is_made_anew_only_when_the_lock_changes(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    lock, installed = tmp_path / "requirements.lock", tmp_path / ".venv" / "installed"
+    lock.write_text("")
+    installed.parent.mkdir()
+    installed.write_text("")
+    os.utime(lock, (1, 1))
+
+    assert "pip install" not in make("--dry-run", "demo", cwd=tmp_path).stdout
+    os.utime(installed, (0, 0))
+    assert "--require-hashes" in make("--dry-run", "demo", cwd=tmp_path).stdout
+
+
+def test_continuous_integration_runs_what_a_contributor_runs():
+    script = (ROOT / ".ci" / "run").read_text()
+
+    assert [line for line in script.splitlines() if line.startswith("make")] == [
+        "make check",
+        "make test",
+    ]

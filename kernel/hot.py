@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, case, func, literal_column
+from sqlalchemy import ColumnElement, Text, bindparam, case, func, literal_column
+from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import ClauseElement
@@ -50,6 +51,20 @@ async def hot_connection(
 
 async def _throw_away(connection: AsyncConnection) -> None:
     await connection.invalidate()
+
+
+ORGANIZATION: Any = bindparam("organization_id", type_=UUIDType(as_uuid=True))
+"""The parameter that every hot statement takes."""
+
+
+def of_tenant(table: Any) -> Any:
+    """The tenant predicate: loader criteria narrow ORM statements, hot ones write it themselves."""
+    return table.organization_id == ORGANIZATION
+
+
+def constant(text: str) -> Any:
+    """A word of the statement itself, so that partial indexes match it."""
+    return literal_column("'" + text.replace("'", "''") + "'", Text)
 
 
 def shown(number: Any) -> ColumnElement[Any]:

@@ -1,4 +1,4 @@
-"""Calls between services: deadline, retry of safe calls, breaker; only this module imports httpx2."""
+"""Calls between services: deadline, retry of safe calls, breaker; the only importer of httpx2."""
 
 import asyncio
 import itertools

@@ -96,7 +96,7 @@ class Rehearsed(Exception):  # noqa: N818 - not an error: it ends a rehearsal an
 
 
 class StrictRequest(Request):
-    """A request whose JSON is read strictly: no NaN, no infinity, no name twice, no deep nesting."""
+    """A request whose JSON is read strictly: no NaN, no name twice, no deep nesting."""
 
     async def json(self) -> Any:
         if not hasattr(self, "_strict_json"):

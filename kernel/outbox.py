@@ -100,7 +100,7 @@ async def publish(session: AsyncSession, *events: Event) -> None:
 async def lease_due(session: AsyncSession, limit: int = BATCH) -> list[Row[Any]]:
     """Claim due rows that are the oldest undelivered of their resource.
 
-    Only the oldest: another relay may be claiming it in a transaction that this one does not see yet,
+    Only the oldest: another relay may be claiming it in a transaction not yet to be seen from here,
     and its successor must not overtake it.
     """
     at = clock.now()

@@ -10,14 +10,16 @@ import asyncpg
 from sqlalchemy import and_, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy.orm import aliased
 
 from kernel import clock
-from kernel.hot import HotStatement
+from kernel.authorization import anyone, as_sql
+from kernel.hot import ORGANIZATION, HotStatement, constant, of_tenant
 from services.okr.cycles.models import Cycle, GoalSettings
 from services.okr.directory.models import DirectoryOrganization
+from services.okr.objectives import policy
 from services.okr.objectives.models import STALE_OBJECTIVE, AlignmentLink, KeyResult, Objective
 
-_organization = bindparam("organization_id", type_=UUIDType(as_uuid=True))
 _ids: Any = any_(bindparam("ids", type_=ARRAY(UUIDType(as_uuid=True))))
 
 _CONTEXT = HotStatement(
@@ -28,7 +30,7 @@ _CONTEXT = HotStatement(
         GoalSettings.count_private_children,
     )
     .outerjoin(GoalSettings, GoalSettings.organization_id == DirectoryOrganization.organization_id)
-    .where(DirectoryOrganization.organization_id == _organization)
+    .where(DirectoryOrganization.organization_id == ORGANIZATION)
 )
 _OBJECTIVES = HotStatement(
     select(
@@ -59,7 +61,7 @@ _OBJECTIVES = HotStatement(
         Cycle,
         and_(Cycle.organization_id == Objective.organization_id, Cycle.id == Objective.cycle_id),
     )
-    .where(Objective.organization_id == _organization, Objective.id == _ids)
+    .where(Objective.organization_id == ORGANIZATION, Objective.id == _ids)
 )
 _KEY_RESULTS = HotStatement(
     select(
@@ -75,7 +77,7 @@ _KEY_RESULTS = HotStatement(
         KeyResult.outcome,
     )
     .where(
-        KeyResult.organization_id == _organization,
+        KeyResult.organization_id == ORGANIZATION,
         KeyResult.objective_id == _ids,
         KeyResult.is_archived.is_(False),
     )
@@ -102,15 +104,13 @@ _CHILDREN = HotStatement(
             Objective.id == AlignmentLink.objective_id,
         ),
     )
-    .where(
-        AlignmentLink.organization_id == _organization, AlignmentLink.parent_objective_id == _ids
-    )
+    .where(AlignmentLink.organization_id == ORGANIZATION, AlignmentLink.parent_objective_id == _ids)
     .order_by(AlignmentLink.is_primary.desc(), AlignmentLink.created_at, AlignmentLink.id)
 )
 _PARENTS = HotStatement(
     select(AlignmentLink.parent_objective_id)
     .where(
-        AlignmentLink.organization_id == _organization,
+        AlignmentLink.organization_id == ORGANIZATION,
         AlignmentLink.objective_id == _ids,
         AlignmentLink.link == "contributes",
     )
@@ -119,7 +119,7 @@ _PARENTS = HotStatement(
 
 _FOLDED_AT = HotStatement(
     select(STALE_OBJECTIVE.c.marked_at)
-    .where(STALE_OBJECTIVE.c.organization_id == _organization)
+    .where(STALE_OBJECTIVE.c.organization_id == ORGANIZATION)
     .order_by(STALE_OBJECTIVE.c.id)
     .limit(1)
 )
@@ -127,12 +127,38 @@ _HAS_MARKS = HotStatement(
     select(
         select(STALE_OBJECTIVE.c.id)
         .where(
-            STALE_OBJECTIVE.c.organization_id == _organization,
+            STALE_OBJECTIVE.c.organization_id == ORGANIZATION,
             STALE_OBJECTIVE.c.marked_by == bindparam("person_id", type_=UUIDType(as_uuid=True)),
         )
         .exists()
     )
 )
+
+
+SHOWN_STATES = (constant("active"), constant("closed"))
+_reader = anyone()
+
+
+def is_shown(objective: Any) -> Any:
+    """Objectives of trees and dashboards: visible to the reader, no draft, not archived."""
+    return and_(
+        of_tenant(objective),
+        objective.state.in_(SHOWN_STATES),
+        as_sql(policy.may_see(_reader, objective)),
+    )
+
+
+def period() -> Any:
+    """The cycle of the parameter `cycle_id` and all nested in it, as a CTE of ids."""
+    cycles = (
+        select(Cycle.id)
+        .where(of_tenant(Cycle), Cycle.id == bindparam("cycle_id", type_=UUIDType(as_uuid=True)))
+        .cte("period", recursive=True)
+    )
+    nested = aliased(Cycle)
+    return cycles.union_all(
+        select(nested.id).where(of_tenant(nested), nested.parent_id == cycles.c.id)
+    )
 
 
 @dataclass(frozen=True, slots=True)

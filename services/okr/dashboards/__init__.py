@@ -1,0 +1,1 @@
+"""Dashboards: where a company, a unit or a person stands."""

@@ -15,7 +15,6 @@ from sqlalchemy import (
     cast,
     func,
     literal,
-    literal_column,
     not_,
     null,
     or_,
@@ -30,7 +29,8 @@ from sqlalchemy.orm import aliased
 from kernel import clock
 from kernel.authorization import Principal, anyone, as_sql
 from kernel.errors import NotFound, Unprocessable
-from kernel.hot import HotStatement, shown
+from kernel.hot import HotStatement, constant, of_tenant, shown
+from services.okr.alignment.queries import SHOWN_STATES, is_shown, period
 from services.okr.cycles.models import Cycle
 from services.okr.objectives import policy
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
@@ -38,7 +38,6 @@ from services.okr.trees.schemas import GoalTree
 
 MOST_NODES = 20_000
 _id = UUIDType(as_uuid=True)
-_organization = bindparam("organization_id", type_=_id)
 _cycle = bindparam("cycle_id", type_=_id)
 _root = bindparam("root_id", type_=_id)
 _deepest = bindparam("depth", type_=Integer)
@@ -49,39 +48,6 @@ class TreeTooLarge(Unprocessable):
     """A tree has at most 20,000 nodes an answer: ask for less `depth`, or below a `root_id`."""
 
     title = "The tree is too large for one answer"
-
-
-def word(text: str) -> Any:
-    """A constant of the statement, so that partial indexes match it."""
-    return literal_column(f"'{text}'")
-
-
-SHOWN_STATES = (word("active"), word("closed"))
-
-
-def of_tenant(table: Any) -> Any:
-    """The tenant predicate, which Core statements write themselves."""
-    return table.organization_id == _organization
-
-
-def is_shown(objective: Any) -> Any:
-    """Objectives of trees and dashboards: visible to the reader, no draft, not archived."""
-    return and_(
-        of_tenant(objective),
-        objective.state.in_(SHOWN_STATES),
-        as_sql(policy.may_see(_reader, objective)),
-    )
-
-
-def period() -> Any:
-    """The asked cycle and all cycles nested in it, as a CTE of ids."""
-    cycles = (
-        select(Cycle.id).where(of_tenant(Cycle), Cycle.id == _cycle).cte("period", recursive=True)
-    )
-    nested = aliased(Cycle)
-    return cycles.union_all(
-        select(nested.id).where(of_tenant(nested), nested.parent_id == cycles.c.id)
-    )
 
 
 def _enclosing() -> Any:
@@ -115,7 +81,7 @@ def _tops(cycles: Any) -> Any:
         .where(of_tenant(parent), child.cycle_id.in_(within))
     )
     unseen = and_(
-        or_(parent.visibility == word("private"), parent.state.not_in(SHOWN_STATES)),
+        or_(parent.visibility == constant("private"), parent.state.not_in(SHOWN_STATES)),
         not_(and_(parent.state.in_(SHOWN_STATES), as_sql(policy.may_see(_reader, parent)))),
     )
     return union(
@@ -189,13 +155,13 @@ def _nodes(tree: Any, cycles: Any) -> Any:
     objectives = (
         select(
             Objective.id,
-            word("objective").label("kind"),
+            constant("objective").label("kind"),
             func.coalesce(tree.c.parent_key_result_id, tree.c.parent_objective_id).label(
                 "parent_id"
             ),
             case(
-                (tree.c.parent_key_result_id.is_not(None), word("key_result")),
-                else_=word("objective"),
+                (tree.c.parent_key_result_id.is_not(None), constant("key_result")),
+                else_=constant("objective"),
             ).label("parent_kind"),
             tree.c.link,
             Objective.title,
@@ -214,9 +180,9 @@ def _nodes(tree: Any, cycles: Any) -> Any:
     key_results = (
         select(
             KeyResult.id,
-            word("key_result").label("kind"),
+            constant("key_result").label("kind"),
             KeyResult.objective_id.label("parent_id"),
-            word("objective").label("parent_kind"),
+            constant("objective").label("parent_kind"),
             cast(null(), Text).label("link"),
             KeyResult.title,
             KeyResult.owner_id,
@@ -248,28 +214,33 @@ def _nodes(tree: Any, cycles: Any) -> Any:
 def _answer(tree: Any, cycles: Any) -> HotStatement:
     node = _nodes(tree, cycles)
     parent = func.json_build_object(
-        word("id"), node.c.parent_id, word("kind"), node.c.parent_kind, word("link"), node.c.link
+        constant("id"),
+        node.c.parent_id,
+        constant("kind"),
+        node.c.parent_kind,
+        constant("link"),
+        node.c.link,
     )
     rendered = func.json_build_object(
-        word("id"),
+        constant("id"),
         node.c.id,
-        word("kind"),
+        constant("kind"),
         node.c.kind,
-        word("parent"),
+        constant("parent"),
         case((node.c.parent_id.is_not(None), parent)),
-        word("title"),
+        constant("title"),
         node.c.title,
-        word("owner_id"),
+        constant("owner_id"),
         node.c.owner_id,
-        word("progress"),
+        constant("progress"),
         shown(node.c.progress),
-        word("health"),
+        constant("health"),
         node.c.health,
-        word("health_label"),
+        constant("health_label"),
         bindparam("labels", type_=Text).cast(JSONB).op("->>")(node.c.health),
-        word("child_count"),
+        constant("child_count"),
         node.c.child_count,
-        word("depth"),
+        constant("depth"),
         node.c.depth,
     )
     return HotStatement(
@@ -279,7 +250,7 @@ def _answer(tree: Any, cycles: Any) -> HotStatement:
             .exists()
             .label("cycle_exists"),
             func.count().label("nodes"),
-            func.coalesce(func.json_agg(rendered).cast(Text), word("[]")).label("json"),
+            func.coalesce(func.json_agg(rendered).cast(Text), constant("[]")).label("json"),
         ).select_from(node)
     )
 

@@ -1,0 +1,48 @@
+"""The operations that answer dashboards."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
+from kernel.app import new_router
+from kernel.auth import Actor
+from kernel.authorization import require
+from kernel.errors import Forbidden, NotFound, problems
+from kernel.transactions import FreshRead
+from services.okr.alignment import queries as alignment
+from services.okr.dashboards import policy, queries, schemas
+
+router = new_router("dashboards", "/v1/dashboards")
+ROUTERS = [router]
+CycleId = Annotated[UUID, Query(description="Cycles nested in it are included.")]
+
+
+@router.get("/company", responses=problems(NotFound, Forbidden))
+async def get_company_dashboard(
+    actor: Actor, connection: FreshRead, cycle_id: CycleId
+) -> schemas.Dashboard:
+    """Where the whole company stands; needs `dashboards.read` for the organization."""
+    require(policy.may_open_company(actor))
+    folded_at = await alignment.folded_at(connection, actor.organization_id)
+    return await queries.dashboard(connection, actor, "company", cycle_id, folded_at)
+
+
+@router.get("/units/{unit_id}", responses=problems(NotFound, Forbidden))
+async def get_unit_dashboard(
+    unit_id: UUID, actor: Actor, connection: FreshRead, cycle_id: CycleId
+) -> schemas.Dashboard:
+    """Where a unit and everything below it stands; needs `dashboards.read` there."""
+    await queries.require_unit(connection, actor, unit_id)
+    require(policy.may_open_unit(actor, unit_id))
+    folded_at = await alignment.folded_at(connection, actor.organization_id)
+    return await queries.dashboard(connection, actor, "unit", cycle_id, folded_at, unit_id)
+
+
+@router.get("/me", responses=problems(NotFound))
+async def get_my_dashboard(
+    actor: Actor, connection: FreshRead, cycle_id: CycleId
+) -> schemas.Dashboard:
+    """Where the goals stand that you own or contribute to; needs nothing."""
+    folded_at = await alignment.folded_at(connection, actor.organization_id)
+    return await queries.dashboard(connection, actor, "person", cycle_id, folded_at)

@@ -3,11 +3,30 @@
 from typing import Any
 
 from alembic import context
+from alembic.operations import ops
 from sqlalchemy import MetaData
+
+from kernel.database import row_security
 
 
 def _is_ours(_: Any, name: str | None, kind: str, *__: Any) -> bool:
     return not (kind == "table" and name == "alembic_version")
+
+
+def _secure_rows(_: Any, __: Any, directives: list[ops.MigrationScript]) -> None:
+    """Put every drafted tenant table behind row security: Alembic does not know of it."""
+    owner = context.config.attributes["owner"]
+    for script in directives:
+        upgrades = script.upgrade_ops
+        if upgrades is None:
+            continue
+        made = [op for op in upgrades.ops if isinstance(op, ops.CreateTableOp)]
+        upgrades.ops += [
+            ops.ExecuteSQLOp(statement)
+            for table in made
+            if "organization_id" in table.to_table().primary_key.columns
+            for statement in row_security(table.table_name, owner)
+        ]
 
 
 def run(metadata: MetaData) -> None:
@@ -18,5 +37,6 @@ def run(metadata: MetaData) -> None:
         compare_type=True,
         compare_server_default=True,
         include_object=_is_ours,
+        process_revision_directives=_secure_rows,
     )
     context.run_migrations()

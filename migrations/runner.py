@@ -85,6 +85,7 @@ async def _run(service: str, owner_url: str, act: Callable[[Config], Any]) -> No
     def inside(connection: Connection) -> None:
         config = configuration(service)
         config.attributes["connection"] = connection
+        config.attributes["owner"] = f"cairn_{service}_owner"
         connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE_FOR_ANOTHER_RUNNER}'"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({RUNNING})"))
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))

@@ -33,8 +33,8 @@ class Running:
     """An installation whose services answer."""
 
     installation: Installation
-    server: DatabaseAddress | None
-    """The database server as its administrator; None where we joined somebody else's run."""
+    server: DatabaseAddress
+    """The database server as its administrator."""
 
     @property
     def peers(self) -> dict[str, list[str]]:
@@ -203,7 +203,8 @@ async def installation_running(settings: InstallationSettings, say: Say) -> Asyn
     """The services that run on the data folder, or, when none do, our own for the context."""
     folder = DataFolder(settings.data)
     if folder.path.exists() and folder.is_held:
-        yield Running(await _joined(settings, folder), None)
+        installation = await _joined(settings, folder)
+        yield Running(installation, database_of_running(folder, installation))
         return
     async with services_running(settings, say) as running:
         yield running
@@ -283,11 +284,6 @@ async def load_demo(running: Running, say: Say) -> None:
 
     settings = running.installation.settings
     refuse_demo_in_production(settings)
-    if running.server is None:
-        raise CannotRun(
-            "The demo is loaded before the gateway opens: stop the running `cairn up` and start "
-            "it with `cairn up --demo`."
-        )
     urls = {
         service: login_address(running.server, running.installation.keys, service).text
         for service in SERVICES

@@ -1,7 +1,6 @@
 """Alembic's entry for the schema of feedback."""
 
-from services.feedback.tables import metadata
-
 from migrations.environment import run
+from services.feedback.tables import metadata
 
 run(metadata)

@@ -1,7 +1,6 @@
 """Alembic's entry for the schema of identity."""
 
-from services.identity.tables import metadata
-
 from migrations.environment import run
+from services.identity.tables import metadata
 
 run(metadata)

@@ -1,6 +1,7 @@
 """One process of the gateway or of a service: uvicorn on a socket, a port or what it inherited."""
 
 import os
+import socket
 from pathlib import Path
 
 import uvicorn
@@ -9,6 +10,7 @@ from services.installation import CannotRun
 
 SECONDS_TO_FINISH_REQUESTS = 8
 BACKLOG = 2048
+NOT_STARTED = 3
 
 
 def read_settings(path: Path) -> None:
@@ -27,11 +29,10 @@ def read_settings(path: Path) -> None:
 
 def serve(name: str, *, uds: Path | None, descriptor: int | None, host: str, port: int) -> None:
     """Serve until SIGTERM; requests that run are given time to finish."""
-    uvicorn.run(
+    config = uvicorn.Config(
         f"services.{name}.app:create",
         factory=True,
         uds=None if uds is None else str(uds),
-        fd=descriptor,
         host=host,
         port=port,
         loop="uvloop",
@@ -45,3 +46,9 @@ def serve(name: str, *, uds: Path | None, descriptor: int | None, host: str, por
         backlog=BACKLOG,
         timeout_graceful_shutdown=SECONDS_TO_FINISH_REQUESTS,
     )
+    # uvicorn's own `fd` takes every inherited socket for a Unix one and loses the client's address.
+    inherited = None if descriptor is None else [socket.socket(fileno=descriptor)]
+    server = uvicorn.Server(config)
+    server.run(sockets=inherited)
+    if not server.started:
+        raise SystemExit(NOT_STARTED)

@@ -86,3 +86,4 @@ async def draft_migration(service: str, message: str, say: Say) -> None:
         async with database_running(folder, installation, say) as server:
             await prepare_databases(server, installation)
             await draft(service, owner_address(server, installation.keys, service).text, message)
+    say("Read it, give it what Alembic cannot know, then `ruff check --fix` and `ruff format` it.")

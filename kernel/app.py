@@ -217,6 +217,7 @@ class RequestContext:
             return
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         current = given if 0 < len(given) <= 64 and given.isascii() else str(uuid7())
+        scope["request_id"] = current
         marked = logging.request_id.set(current)
         try:
             await self.app(scope, receive, send)
@@ -250,7 +251,9 @@ def _answer_problems(app: FastAPI) -> None:
         return rendered(Unavailable("The database is not answering; try again in a second."))
 
     @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> Response:
+    async def unexpected(request: Request, error: Exception) -> Response:
+        # Starlette answers this outside every middleware, so the context is entered anew.
+        logging.request_id.set(request.scope.get("request_id"))
         logging.logger(__name__).exception("unexpected", exc_info=error)
         return rendered(Problem("This is a fault of Cairn; its log has more under the request id."))
 

@@ -58,7 +58,8 @@ async def make_template(server: Server, service: str, name: str) -> None:
 
 
 async def _make_schema(address: str, service: str, owner: str, login: str) -> None:
-    metadata = importlib.import_module(f"services.{service}.tables").metadata
+    tables = "tests.kernel.toy" if service == "toy" else f"services.{service}.tables"
+    metadata = importlib.import_module(tables).metadata
     engine = create_async_engine(address)
     async with engine.begin() as connection:
         await connection.exec_driver_sql("CREATE TABLE alembic_version (version_num text)")

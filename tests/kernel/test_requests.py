@@ -1,0 +1,260 @@
+"""One request, one transaction; what a client did wrong is named; keys have one effect."""
+
+import asyncio
+
+import pytest
+
+from kernel.idempotency import IDEMPOTENCY_KEY
+from kernel.outbox import OUTBOX
+from tests.kernel.conftest import known
+from tests.support.principals import principal
+from tests.support.tokens import headers_for
+
+
+async def names(client, caller):
+    answer = await client.get("/v1/things", headers=headers_for(caller))
+    return [item["name"] for item in answer.json()["items"]]
+
+
+async def test_a_made_thing_is_there_and_audited_once(client, maker, engine):
+    answer = await client.post("/v1/things", json={"name": "one"}, headers=headers_for(maker))
+
+    assert answer.status_code == 201
+    assert await names(client, maker) == ["one"]
+    async with engine.connect() as connection:
+        rows = (await connection.execute(OUTBOX.select())).all()
+    mine = [row for row in rows if row.organization_id == maker.organization_id]
+    assert [row.payload["action"] for row in mine] == ["thing.created"]
+
+
+async def test_a_refused_request_leaves_nothing(client, maker):
+    outsider = known(principal(organization_id=maker.organization_id))
+
+    answer = await client.post("/v1/things", json={"name": "x"}, headers=headers_for(outsider))
+
+    assert answer.status_code == 403
+    assert answer.json()["detail"] == "You may not make things."
+    assert await names(client, maker) == []
+
+
+async def test_without_a_token_it_is_401_even_with_a_broken_body(client):
+    answer = await client.post("/v1/things", json={"wrong": 1})
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "words"),
+    [
+        (b'{"name": "a", "extra": 1}', "/extra", "Extra"),
+        (b"{}", "/name", "required"),
+        (b'{"name": 7}', "/name", "string"),
+        (b'{"name": "a\\u0000b"}', "/name", "control"),
+        (b'{"name": "   "}', "/name", "blank"),
+        (b'{"name": "a", "amount": true}', "/amount", "JSON number"),
+        (b'{"name": "a", "amount": "1"}', "/amount", "JSON number"),
+        (b'{"name": "a", "amount": 1e30}', "/amount", "significant"),
+        (b'{"name": "a", "amount": 0.0000001}', "/amount", "decimals"),
+        (b'{"name": "a", "amount": NaN}', "", "NaN"),
+        (b'{"name": "a", "amount": -Infinity}', "", "Infinity"),
+        (b'{"name": "a", "name": "b"}', "", "twice"),
+        (b'{"name": ', "", "JSON"),
+        (b"\xff\xfe", "", "UTF-8"),
+        (b"[" * 100 + b"]" * 100, "", "nested"),
+        (b'{"name": "a", "amount": ' + b"9" * 5000 + b"}", "", "digits"),
+    ],
+)
+async def test_a_wrong_field_is_named_with_its_fix(client, maker, body, pointer, words):
+    headers = headers_for(maker) | {"Content-Type": "application/json"}
+
+    answer = await client.post("/v1/things", content=body, headers=headers)
+
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == pointer
+    assert words in error["detail"]
+    assert await names(client, maker) == []
+
+
+async def test_a_wrong_parameter_is_named(client, maker):
+    answer = await client.get("/v1/things?limit=201", headers=headers_for(maker))
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["parameter"] == "limit"
+
+
+async def test_an_unknown_path_is_a_problem_document(client):
+    answer = await client.get("/v1/nothing")
+
+    assert (answer.status_code, answer.json()["title"]) == (404, "Not found")
+
+
+async def test_a_fault_of_the_program_says_nothing_of_itself(client, maker):
+    answer = await client.post("/v1/things/fault", headers=headers_for(maker))
+
+    assert answer.status_code == 500
+    assert "ZeroDivision" not in answer.text
+    assert answer.json()["request_id"]
+
+
+async def test_an_edit_needs_the_version_it_was_made_against(client, maker):
+    made = await client.post("/v1/things", json={"name": "old"}, headers=headers_for(maker))
+    path = f"/v1/things/{made.json()['id']}"
+
+    async def rename(**extra):
+        headers = headers_for(maker) | extra
+        return await client.patch(path, json={"name": "new"}, headers=headers)
+
+    assert (await rename()).status_code == 428
+    assert (await rename(**{"If-Match": "v1"})).status_code == 400
+    assert (await rename(**{"If-Match": '"v7"'})).status_code == 412
+    done = await rename(**{"If-Match": '"v1"'})
+    assert (done.status_code, done.headers["etag"]) == (200, '"v2"')
+    read = await client.get(path, headers=headers_for(maker))
+    assert read.headers["etag"] == '"v2"'
+
+
+async def test_another_tenants_thing_does_not_exist(client, maker, stranger):
+    made = await client.post("/v1/things", json={"name": "mine"}, headers=headers_for(maker))
+    path = f"/v1/things/{made.json()['id']}"
+
+    answer = await client.get(path, headers=headers_for(stranger))
+
+    assert answer.status_code == 404
+    assert await names(client, stranger) == []
+
+
+async def test_pages_are_complete_and_cursors_belong_to_their_list(client, maker, stranger):
+    for number in range(5):
+        await client.post("/v1/things", json={"name": f"n{number}"}, headers=headers_for(maker))
+    seen, cursor = [], None
+    while True:
+        query = "?limit=2" + (f"&cursor={cursor}" if cursor else "")
+        page = (await client.get("/v1/things" + query, headers=headers_for(maker))).json()
+        seen += [item["name"] for item in page["items"]]
+        cursor = page["next_cursor"] or cursor
+        if page["next_cursor"] is None:
+            break
+
+    assert seen == [f"n{number}" for number in range(5)]
+    for path, caller in (
+        (f"/v1/things?cursor={cursor}", stranger),
+        (f"/v1/things/newest-first?cursor={cursor}", maker),
+        (f"/v1/things?cursor={cursor[:-2]}xx", maker),
+        (f"/v1/things?q=1&cursor={cursor}", maker),
+        ("/v1/things?cursor=!", maker),
+    ):
+        assert (await client.get(path, headers=headers_for(caller))).status_code == 400
+
+
+async def test_the_same_key_has_one_effect_and_one_answer(client, maker):
+    headers = headers_for(maker) | {"Idempotency-Key": "k1"}
+
+    first = await client.post("/v1/things", json={"name": "once"}, headers=headers)
+    second = await client.post("/v1/things", json={"name": "once"}, headers=headers)
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    assert second.headers["idempotency-replayed"] == "true"
+    assert await names(client, maker) == ["once"]
+
+
+async def test_the_same_key_works_on_the_hot_gear(client, maker):
+    headers = headers_for(maker) | {"Idempotency-Key": "k1"}
+
+    answers = [
+        await client.post("/v1/things/hot", json={"name": "hot"}, headers=headers) for _ in range(3)
+    ]
+
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert await names(client, maker) == ["hot"]
+
+
+async def test_without_a_key_each_request_has_its_effect(client, maker):
+    """The negative control of the two tests above."""
+    for _ in range(2):
+        await client.post("/v1/things/hot", json={"name": "hot"}, headers=headers_for(maker))
+
+    assert await names(client, maker) == ["hot", "hot"]
+
+
+async def test_a_key_with_another_body_is_refused(client, maker):
+    headers = headers_for(maker) | {"Idempotency-Key": "k1"}
+    await client.post("/v1/things", json={"name": "a"}, headers=headers)
+
+    answer = await client.post("/v1/things", json={"name": "b"}, headers=headers)
+
+    assert answer.status_code == 422
+    assert answer.json()["type"].endswith("/repeated-with-another-body")
+    assert await names(client, maker) == ["a"]
+
+
+async def test_a_refusal_is_not_kept(client, maker):
+    await client.post("/v1/things", json={"name": "a"}, headers=headers_for(maker))
+    headers = headers_for(maker) | {"Idempotency-Key": "k1"}
+    refused = await client.post("/v1/things", json={"name": "a"}, headers=headers)
+    again = await client.post("/v1/things", json={"name": "b"}, headers=headers)
+
+    assert (refused.status_code, again.status_code) == (409, 201)
+
+
+async def test_a_repetition_is_authorised_again(client, maker):
+    headers = headers_for(maker) | {"Idempotency-Key": "k1"}
+    await client.post("/v1/things", json={"name": "a"}, headers=headers)
+    known(principal(organization_id=maker.organization_id, person_id=maker.person_id))
+    client._transport.app.state.runtime.authorities.forget()
+
+    answer = await client.post("/v1/things", json={"name": "a"}, headers=headers)
+
+    assert answer.status_code == 403
+
+
+async def test_twins_with_one_key_have_one_effect(client, maker):
+    headers = headers_for(maker) | {"Idempotency-Key": "twins"}
+
+    answers = await asyncio.gather(
+        *(client.post("/v1/things", json={"name": "t"}, headers=headers) for _ in range(4))
+    )
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert await names(client, maker) == ["t"]
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256])
+async def test_a_key_must_be_printable_and_short(client, maker, key):
+    headers = headers_for(maker) | {"Idempotency-Key": key}
+
+    answer = await client.post("/v1/things", json={"name": "a"}, headers=headers)
+
+    assert answer.status_code == 400
+
+
+async def test_a_failing_hot_write_leaves_nothing_and_no_tenant_behind(client, maker, stranger):
+    answer = await client.post(
+        "/v1/things/hot-failure", json={"name": "x"}, headers=headers_for(maker)
+    )
+    counts = [
+        (await client.get("/v1/things/count", headers=headers_for(caller))).json()["amount"]
+        for caller in (maker, stranger)
+    ]
+
+    assert answer.status_code == 409
+    assert counts == [0, 0]
+
+
+async def test_old_keys_are_forgotten(client, maker, engine):
+    from datetime import timedelta
+
+    from kernel import clock, hot, idempotency
+
+    headers = headers_for(maker) | {"Idempotency-Key": "old"}
+    await client.post("/v1/things", json={"name": "a"}, headers=headers)
+    with clock.frozen_at(clock.now() + timedelta(hours=25)):
+        async with hot.hot_connection(engine, maker.organization_id, read_only=False) as driver:
+            await idempotency.forget_old(driver)
+    async with engine.connect() as connection:
+        kept = (await connection.execute(IDEMPOTENCY_KEY.select())).all()
+    assert [row for row in kept if row.organization_id == maker.organization_id] == []

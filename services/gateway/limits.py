@@ -50,6 +50,7 @@ class PublishedKeys:
     async def follow(self) -> None:
         """Fetch the keys now, every five minutes and soon after an unknown one was asked for."""
         while True:
+            self._wanted.clear()
             try:
                 published = jwt.PyJWKSet.from_dict(await self._fetch())
                 self._keys = {
@@ -60,7 +61,6 @@ class PublishedKeys:
             except _NOT_FETCHED as error:
                 logging.logger(__name__).info("keys of identity not fetched", reason=repr(error))
             await asyncio.sleep(_COOL_DOWN_SECONDS if self._keys else 1)
-            self._wanted.clear()
             if self._keys:
                 await _within(self._wanted.wait(), _KEYS_FRESH_SECONDS)
 

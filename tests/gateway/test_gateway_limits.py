@@ -1,0 +1,179 @@
+"""How often one may ask, and who counts as whom."""
+
+import time
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from jwt.algorithms import RSAAlgorithm
+
+from services.gateway.limits import _network
+from tests.gateway.standins import ISSUER, until
+
+
+@pytest.fixture(scope="module")
+def key():
+    return generate_private_key(65537, 2048)
+
+
+def token(key, person: UUID) -> dict[str, str]:
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER,
+        "aud": "cairn",
+        "sub": str(person),
+        "org": str(uuid4()),
+        "jti": str(uuid4()),
+        "sid": "s",
+        "platform": "lattice",
+        "platform_role": "manager",
+        "epoch": 1,
+        "iat": now,
+        "exp": now + 300,
+    }
+    signed = jwt.encode(claims, key, "RS256", headers={"kid": "k1", "typ": "at+jwt"})
+    return {"Authorization": f"Bearer {signed}"}
+
+
+async def knowing_keys(world, key, **settings):
+    """A gateway that has fetched the key of the tokens from identity."""
+    published = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "k1", "alg": "RS256"}
+
+    async def answer(exchange):
+        await exchange.read()
+        status = 200 if exchange.seen.method == "GET" else 401
+        await exchange.json({"keys": [published]}, status)
+
+    world.identity.answer = answer
+    gateway = await world.gateway(**settings)
+    await until(lambda: bool(gateway.app._limits._verifier._keys._keys))
+    return gateway
+
+
+async def statuses(gateway, count: int, headers=None) -> list[int]:
+    return [
+        (await gateway.client.get("/v1/objectives/1", headers=headers)).status for _ in range(count)
+    ]
+
+
+async def test_each_person_has_an_allowance_of_their_own(world, key):
+    gateway = await knowing_keys(world, key, gateway_requests_per_minute=3)
+    one, other = uuid4(), uuid4()
+
+    first = await statuses(gateway, 2, token(key, one))
+    # Another token of the same person is the same person.
+    second = await statuses(gateway, 2, token(key, one))
+
+    assert first + second == [200, 200, 200, 429]
+    assert await statuses(gateway, 3, token(key, other)) == [200] * 3
+    assert await statuses(gateway, 3) == [200] * 3
+
+
+async def test_a_refusal_says_how_long_to_wait(world, key):
+    gateway = await knowing_keys(world, key, gateway_requests_per_minute=1)
+    person = token(key, uuid4())
+    await statuses(gateway, 1, person)
+
+    refused = await gateway.client.get("/v1/objectives/1", headers=person)
+
+    assert refused.status == 429
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    wait = int(refused.headers["Retry-After"])
+    assert 1 <= wait <= 120
+    assert refused.headers["RateLimit-Policy"] == '"person";q=1;w=60'
+    assert refused.headers["RateLimit"] == f'"person";r=0;t={wait}'
+    assert len(world.okr.seen) == 1
+
+
+async def test_a_forged_token_takes_nothing_from_the_person_it_names(world, key):
+    gateway = await knowing_keys(
+        world, key, gateway_requests_per_minute=2, gateway_anonymous_per_minute=5
+    )
+    person = uuid4()
+    forged = token(generate_private_key(65537, 2048), person)
+
+    assert await statuses(gateway, 6, forged) == [200] * 5 + [429]
+    assert await statuses(gateway, 2, token(key, person)) == [200, 200]
+
+
+async def test_a_sender_without_a_token_is_counted_by_address(world):
+    gateway = await world.gateway(gateway_anonymous_per_minute=2)
+
+    assert await statuses(gateway, 3) == [200, 200, 429]
+    assert await statuses(gateway, 1, {"X-Forwarded-For": "10.0.0.1"}) == [429]
+    assert await statuses(gateway, 1, {"Authorization": "Basic abc"}) == [429]
+    assert (await gateway.client.get("/livez")).status == 200
+
+
+async def test_limits_can_be_switched_off(world):
+    gateway = await world.gateway(
+        gateway_anonymous_per_minute=0,
+        gateway_requests_per_minute=0,
+        gateway_failed_sign_ins_per_minute=0,
+    )
+
+    assert await statuses(gateway, 20) == [200] * 20
+
+
+async def test_only_refused_sign_ins_are_counted(world, key):
+    gateway = await knowing_keys(world, key, gateway_failed_sign_ins_per_minute=3)
+
+    async def sign_in() -> int:
+        return (await gateway.client.post("/v1/sessions", data=b"{}")).status
+
+    failed = [await sign_in() for _ in range(4)]
+    world.identity.answer = None
+    still_refused = await sign_in()
+
+    assert failed == [401, 401, 401, 429]
+    assert still_refused == 429
+    assert await statuses(gateway, 5) == [200] * 5
+
+
+async def test_sign_ins_that_succeed_are_free(world):
+    gateway = await world.gateway(gateway_failed_sign_ins_per_minute=2)
+
+    answers = [await gateway.client.post("/v1/sessions", data=b"{}") for _ in range(6)]
+
+    assert {answer.status for answer in answers} == {200}
+
+
+async def test_requests_do_not_wait_for_the_keys_of_identity(world, key):
+    async def hang(exchange):
+        while True:
+            await exchange.read()
+
+    world.identity.answer = hang
+    gateway = await world.gateway(gateway_requests_per_minute=1)
+    person = token(key, uuid4())
+
+    # Counted by address meanwhile, where there is room; the service decides about the token.
+    assert await statuses(gateway, 3, person) == [200] * 3
+
+
+async def test_a_new_key_is_looked_for_when_a_token_names_it(world, key, monkeypatch):
+    monkeypatch.setattr("services.gateway.limits._COOL_DOWN_SECONDS", 0.05)
+    gateway = await knowing_keys(world, key, gateway_requests_per_minute=1)
+    keys = gateway.app._limits._verifier._keys
+    keys._keys = {"k0": keys._keys["k1"]}
+    person = token(key, uuid4())
+
+    await statuses(gateway, 1, person)
+    await until(lambda: "k1" in keys._keys)
+
+    assert await statuses(gateway, 2, person) == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("not:an:address", "not:an:address"),
+        ("", ""),
+    ],
+)
+def test_an_address_stands_for_the_network_one_customer_has(address, network):
+    assert _network(address) == network

@@ -1,0 +1,1 @@
+"""Organizations: the tenants, each with its platform, time zone and fiscal year."""

@@ -1,0 +1,1 @@
+"""People: who is in an organization, where they belong, and which roles they hold."""

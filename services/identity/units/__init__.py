@@ -1,0 +1,1 @@
+"""Units: the tree of an organization, from the company down to its teams."""

@@ -1,0 +1,1 @@
+"""Imports: what other tools exported, brought in row by row with every refusal named."""

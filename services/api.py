@@ -1,0 +1,56 @@
+"""`make api`: writes what a reviewer reads of the API, from the code, into `openapi/`."""
+
+import importlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from kernel import openapi
+from kernel.app import VERSION, create_app
+from kernel.config import ServiceSettings
+
+SERVICES = ("identity", "okr", "feedback")
+FOLDER = Path(__file__).parent.parent / "openapi"
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """The name and text of every file below `openapi/`, as the code makes them."""
+    public = []
+    for name in SERVICES:
+        service = importlib.import_module(f"services.{name}.app").SERVICE
+        app = create_app(service, _without_a_database(name))
+        document = openapi.document(app, name)
+        public.append(document)
+        yield f"{name}.json", _text(document)
+        yield f"{name}.operations.txt", openapi.operations_list(document)
+        yield f"{name}.internal.json", _text(openapi.document(app.state.internal, name))
+    yield "cairn.json", _text(openapi.merge(public, "Cairn", VERSION))
+
+
+def _without_a_database(name: str) -> ServiceSettings:
+    """Settings to make an application with that is only asked for its document."""
+    return ServiceSettings(
+        service=name,
+        service_database_url=SecretStr("postgresql+asyncpg://nobody@/nothing"),
+        sealing_key=SecretStr("document"),
+        issuer="http://127.0.0.1",
+        log_level="warning",
+    )
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in documents():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+        print(f"openapi/{name}")  # noqa: T201 - a command says what it wrote
+
+
+if __name__ == "__main__":
+    main()

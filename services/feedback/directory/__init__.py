@@ -1,0 +1,1 @@
+"""What feedback knows of organizations, units, people and goals: copies others keep current."""

@@ -1,0 +1,1 @@
+"""Feedback on goals: asked for by requests, answered, declined, or given unasked."""

@@ -125,28 +125,40 @@ def reachable_programs(user: ServerUser, say: Say) -> Path:
     installed = programs_in_wheel()
     if can_reach(installed / "bin" / "postgres", user):
         return installed
-    version = importlib.metadata.version(WHEEL)
-    copy = SHARED_PROGRAMS / f"postgresql-{MAJOR}-{version}"
-    if copy.exists():
-        return copy
-    say(f"Copying PostgreSQL's programs to {copy}, where its unprivileged user may read them.")
+    copy = SHARED_PROGRAMS / f"postgresql-{MAJOR}-{importlib.metadata.version(WHEEL)}"
+    programs = copy / installed.relative_to(installed.parents[1])
+    if not copy.exists():
+        say(f"Copying PostgreSQL's programs to {copy}, where its unprivileged user may read them.")
+        try:
+            _copy_programs(installed, copy)
+        except OSError as error:
+            raise CannotRun(
+                f"PostgreSQL does not run as root, and its unprivileged user can reach neither "
+                f"{installed} nor {copy} ({error.strerror}): run Cairn as another user, or install "
+                "it below a folder that everybody may pass."
+            ) from None
+    return programs
+
+
+def _copy_programs(installed: Path, copy: Path) -> None:
+    """Copy what PostgreSQL runs on, laid out as in the wheel: each looks beside itself."""
+    site = installed.parents[1]
+    copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    copy.parent.chmod(0o755)  # the supervisor's umask is private
+    fresh = Path(tempfile.mkdtemp(dir=copy.parent))
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(installed / part, fresh / installed.relative_to(site) / part, symlinks=True)
+    shutil.copytree(site / f"{WHEEL}.libs", fresh / f"{WHEEL}.libs")
+    for held in (fresh, *fresh.rglob("*")):
+        if not held.is_symlink():
+            is_open = held.is_dir() or held.stat().st_mode & stat.S_IXUSR
+            held.chmod(0o755 if is_open else 0o644)
     try:
-        SHARED_PROGRAMS.mkdir(mode=0o755, parents=True, exist_ok=True)
-        SHARED_PROGRAMS.chmod(0o755)  # the supervisor's umask is private
-        fresh = Path(tempfile.mkdtemp(dir=SHARED_PROGRAMS))
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(installed / part, fresh / part, symlinks=True)
-        for held in (fresh, *fresh.rglob("*")):
-            if not held.is_symlink():
-                held.chmod(0o755 if held.is_dir() or os.access(held, os.X_OK) else 0o644)
         fresh.replace(copy)
-    except OSError as error:
-        raise CannotRun(
-            f"PostgreSQL does not run as root, and its unprivileged user can reach neither "
-            f"{installed} nor {copy} ({error.strerror}): run Cairn as another user, or install it "
-            "below a folder that everybody may pass."
-        ) from None
-    return copy
+    except OSError:
+        if not copy.exists():  # else another start was faster, with the same files
+            raise
+        shutil.rmtree(fresh)
 
 
 def _data_option(user: ServerUser, cluster: Path) -> str:

@@ -80,11 +80,12 @@ def test_programs_out_of_the_unprivileged_users_reach_are_copied_once(tmp_path, 
 
     copy = embedded.reachable_programs(stranger, said.append)
 
-    version = subprocess.run(
-        [copy / "bin" / "postgres", "--version"], capture_output=True, check=True
-    )
-    assert b"PostgreSQL) 18" in version.stdout
-    assert all(held.stat().st_mode & stat.S_IROTH for held in copy.rglob("*"))
+    for program in ("postgres", "initdb"):
+        version = subprocess.run(
+            [copy / "bin" / program, "--version"], capture_output=True, check=True
+        )
+        assert b"PostgreSQL) 18" in version.stdout
+    assert all(held.stat().st_mode & stat.S_IROTH for held in (tmp_path / "shared").rglob("*"))
     assert embedded.reachable_programs(stranger, said.append) == copy
     assert len(said) == 1
 

@@ -6,32 +6,20 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import sqlalchemy.exc
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, FastAPI, Request
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel import database, http, inbox, jobs, logging, openapi, outbox
 from kernel.auth import Authorities, AuthorityLoader, FetchedKeys, KeySource, TokenVerifier
 from kernel.authorization import Principal
 from kernel.config import ServiceSettings
-from kernel.errors import (
-    MEDIA_TYPE,
-    BadRequest,
-    FieldError,
-    NotFound,
-    Problem,
-    TooLarge,
-    Unavailable,
-    Unprocessable,
-)
-from kernel.idempotency import Operation, Rehearsed
+from kernel.errors import Unavailable
+from kernel.idempotency import Operation
 from kernel.ids import uuid7
 from kernel.pagination import Seal
+from kernel.problems import answer_problems
 
 VERSION = "0.1.0"
 JSON_LIMIT = 1024 * 1024
@@ -117,8 +105,26 @@ def create_app(service: Service, settings: ServiceSettings | None = None) -> Fas
                 await stack.enter_async_context(_running(_loops(service, runtime)))
             yield
 
-    app = FastAPI(
-        title=service.title,
+    app = _application(service.title, JSON_LIMIT, lifespan)
+    internal = _application(f"{service.title}, between services", UPLOAD_LIMIT)
+    for router in service.routers:
+        app.include_router(router)
+    for router in (inbox.events_router(service.subscribers), *service.internal_routers):
+        internal.include_router(router)
+    for application in (app, internal):
+        application.state.runtime = runtime
+        answer_problems(application)
+    app.mount("/internal", internal)
+    app.include_router(_health(service))
+    app.add_middleware(RequestContext)
+    app.state.internal = internal
+    return app
+
+
+def _application(title: str, limit: int, lifespan: Any = None) -> FastAPI:
+    """An application whose document is exported and reviewed, not served."""
+    return FastAPI(
+        title=title,
         version=VERSION,
         lifespan=lifespan,
         openapi_url=None,
@@ -126,30 +132,8 @@ def create_app(service: Service, settings: ServiceSettings | None = None) -> Fas
         redoc_url=None,
         generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
-        max_body_size=JSON_LIMIT,
+        max_body_size=limit,
     )
-    internal = FastAPI(
-        title=f"{service.title}, between services",
-        version=VERSION,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        generate_unique_id_function=openapi.operation_id,
-        redirect_slashes=False,
-        max_body_size=UPLOAD_LIMIT,
-    )
-    for router in service.routers:
-        app.include_router(router)
-    for router in (inbox.events_router(service.subscribers), *service.internal_routers):
-        internal.include_router(router)
-    for application in (app, internal):
-        application.state.runtime = runtime
-        _answer_problems(application)
-    app.mount("/internal", internal)
-    app.include_router(_health(service))
-    app.add_middleware(RequestContext)
-    app.state.internal = internal
-    return app
 
 
 def _runtime(service: Service, settings: ServiceSettings) -> Runtime:
@@ -223,65 +207,6 @@ class RequestContext:
             await self.app(scope, receive, send)
         finally:
             logging.request_id.reset(marked)
-
-
-def _answer_problems(app: FastAPI) -> None:
-    @app.exception_handler(Problem)
-    async def problem(_: Request, error: Problem) -> Response:
-        return rendered(error)
-
-    @app.exception_handler(Rehearsed)
-    async def kept_answer(_: Request, repetition: Rehearsed) -> Response:
-        return repetition.kept
-
-    @app.exception_handler(RequestValidationError)
-    async def wrong_fields(_: Request, error: RequestValidationError) -> Response:
-        return rendered(Unprocessable(errors=tuple(map(_field_error, error.errors()))))
-
-    @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> Response:
-        return rendered(_of_status(error), error.status_code)
-
-    @app.exception_handler(sqlalchemy.exc.TimeoutError)
-    @app.exception_handler(sqlalchemy.exc.OperationalError)
-    @app.exception_handler(sqlalchemy.exc.InterfaceError)
-    @app.exception_handler(OSError)
-    async def no_database(_: Request, error: Exception) -> Response:
-        logging.logger(__name__).error("the database is not answering", kind=type(error).__name__)
-        return rendered(Unavailable("The database is not answering; try again in a second."))
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        # Starlette answers this outside every middleware, so the context is entered anew.
-        logging.request_id.set(request.scope.get("request_id"))
-        logging.logger(__name__).exception("unexpected", exc_info=error)
-        return rendered(Problem("This is a fault of Cairn; its log has more under the request id."))
-
-
-def rendered(error: Problem, status: int | None = None) -> JSONResponse:
-    """The problem document of an error."""
-    document = error.document(logging.request_id.get())
-    if status is not None:
-        document["status"] = status
-    return JSONResponse(document, document["status"], error.headers, media_type=MEDIA_TYPE)
-
-
-def _of_status(error: HTTPException) -> Problem:
-    kinds: dict[int, type[Problem]] = {404: NotFound, 413: TooLarge}
-    kind = kinds.get(error.status_code, BadRequest)
-    detail = None if error.status_code in kinds else str(error.detail)
-    return kind(detail, headers=error.headers)
-
-
-def _field_error(error: dict[str, Any]) -> FieldError:
-    place, *path = error["loc"]
-    detail = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "json_invalid":
-        return FieldError(f"The body is not valid JSON: {error['ctx']['error']}", pointer="")
-    if place == "body":
-        escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
-        return FieldError(detail, pointer="".join(f"/{part}" for part in escaped))
-    return FieldError(detail, parameter=str(path[0]) if path else str(place))
 
 
 def _health(service: Service) -> APIRouter:

@@ -1,13 +1,12 @@
-"""Who is calling: access tokens checked against identity's keys, and calls between services.
+"""Who is calling: access tokens checked against identity's keys.
 
 Access tokens are RS256 JWTs of type `at+jwt` (RFC 9068) with one audience. The algorithm is bound
 to the key, headers that name keys elsewhere are refused, and a verified token is remembered by its
-hash until it expires. Service to service: HS256 with a key of the pair, accepted below /internal.
+hash until it expires.
 """
 
 import asyncio
 import hashlib
-import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -25,7 +24,6 @@ from kernel.errors import Unauthenticated, Unavailable
 AUDIENCE = "cairn"
 ALGORITHM = "RS256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - the media type of RFC 9068
-CALL_LIFETIME = 60
 _LEEWAY = 5
 _LONGEST_TOKEN = 8_192
 _REMEMBERED = 10_000
@@ -219,37 +217,3 @@ async def principal(request: Request) -> Principal:
 
 
 Actor = Annotated[Principal, Depends(principal)]
-
-
-def signed_call(key: str, caller: str, callee: str) -> str:
-    """A token for one call between services, good for a minute."""
-    issued_at = int(time.time())
-    return jwt.encode(
-        {"iss": caller, "aud": callee, "iat": issued_at, "exp": issued_at + CALL_LIFETIME},
-        key,
-        algorithm="HS256",
-    )
-
-
-async def internal_caller(request: Request) -> str:
-    """The name of the service (or `operator`) that calls an internal operation."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    settings = request.app.state.runtime.settings
-    try:
-        caller = str(jwt.decode(token, options={"verify_signature": False})["iss"])
-        key = settings.peer_keys[f"{caller}>{settings.service}"].get_secret_value()
-        jwt.decode(
-            token,
-            key,
-            algorithms=["HS256"],
-            audience=settings.service,
-            options={"require": ["exp", "iat"], "strict_aud": True},
-        )
-    except (jwt.InvalidTokenError, KeyError) as error:
-        raise Unauthenticated from error
-    if not hmac.compare_digest(scheme.lower(), "bearer"):
-        raise Unauthenticated
-    return caller
-
-
-InternalCaller = Annotated[str, Depends(internal_caller)]

@@ -1,14 +1,13 @@
 """Calls between services: deadline, retry of safe calls, breaker; the only importer of httpx2."""
 
 import asyncio
-import itertools
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import httpx2
 
-from kernel.auth import signed_call
+from kernel.calls import signed_call
 from kernel.database import in_transaction
 from kernel.errors import Unavailable
 
@@ -29,7 +28,7 @@ class ServiceClient:
     def __init__(self, caller: str, callee: str, addresses: list[str], key: str) -> None:
         self._caller, self._callee, self._key = caller, callee, key
         self._clients = [_client(address) for address in addresses]
-        self._turn = itertools.cycle(self._clients) if self._clients else None
+        self._turn = 0
         self._failures = 0
         self._open_until = 0.0
 
@@ -39,15 +38,13 @@ class ServiceClient:
         """The peer's answer below 500; `Unavailable` when it gives none within the deadline."""
         if in_transaction.get():
             raise CalledInTransaction(f"{method} {path}")
-        if time.monotonic() < self._open_until or self._turn is None:
+        if time.monotonic() < self._open_until or not self._clients:
             raise Unavailable(f"{self._callee} is not answering.")
         headers = {"Authorization": f"Bearer {signed_call(self._key, self._caller, self._callee)}"}
         for attempt in range(1, 1 + (_TRIES if method in _SAFE else 1)):
             try:
                 async with asyncio.timeout(deadline):
-                    response = await next(self._turn).request(
-                        method, path, headers=headers, **options
-                    )
+                    response = await self._next().request(method, path, headers=headers, **options)
             except (httpx2.HTTPError, TimeoutError) as error:
                 if attempt == _TRIES or method not in _SAFE:
                     raise self._failed(str(error)) from error
@@ -58,6 +55,10 @@ class ServiceClient:
             self._failures = 0
             return response
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _next(self) -> httpx2.AsyncClient:
+        self._turn = (self._turn + 1) % len(self._clients)
+        return self._clients[self._turn]
 
     def _failed(self, why: str) -> Unavailable:
         self._failures += 1

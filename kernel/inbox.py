@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import database
-from kernel.auth import InternalCaller
+from kernel.calls import InternalCaller
 from kernel.errors import Problem
 from kernel.logging import logger
 

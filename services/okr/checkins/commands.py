@@ -22,7 +22,7 @@ from services.okr.checkins import queries
 from services.okr.checkins.models import CheckIn
 from services.okr.checkins.queries import Entry, Measured
 from services.okr.checkins.schemas import CheckInView, NewCheckIn
-from services.okr.cycles.rules import elapsed_share
+from services.okr.cycles.rules import Cadence, elapsed_share, next_due
 from services.okr.objectives import policy
 from services.okr.objectives.models import STALE_OBJECTIVE, KeyResult, Milestone
 from services.okr.objectives.rules import (
@@ -63,13 +63,12 @@ async def record_check_in(
 ) -> CheckInView:
     """Record a check-in and leave the objective to the fold."""
     measured = await _to_measure(connection, actor, key_result_id)
-    at = clock.now()
-    entry = _entry(measured, new, at)
+    entry = _entry(measured, new, new.measured_at or clock.now())
     last = measured.last_check_in_at
     earlier: list[Entry] = []
     if measured.reducer != Reducer.LAST or (last is not None and entry.measured_at < last):
         earlier = await queries.standing_entries(connection, actor.organization_id, measured.id)
-    return await _write(connection, actor, measured, new, entry, earlier, at, None)
+    return await _write(connection, actor, measured, entry, earlier, new.note)
 
 
 async def supersede_check_in(
@@ -84,10 +83,9 @@ async def supersede_check_in(
     superseded = next((entry for entry in entries if entry.id == check_in_id), None)
     if superseded is None:
         raise AlreadySuperseded
-    at = clock.now()
     entry = _entry(measured, new, new.measured_at or superseded.measured_at)
     earlier = [kept for kept in entries if kept is not superseded]
-    return await _write(connection, actor, measured, new, entry, earlier, at, check_in_id)
+    return await _write(connection, actor, measured, entry, earlier, new.note, check_in_id)
 
 
 async def _to_measure(
@@ -102,7 +100,7 @@ async def _to_measure(
     return measured
 
 
-def _entry(measured: Measured, new: NewCheckIn, at: datetime) -> Entry:
+def _entry(measured: Measured, new: NewCheckIn, measured_at: datetime) -> Entry:
     fault = checkin_fault(
         MetricKind(measured.metric_kind),
         value=new.value,
@@ -118,7 +116,6 @@ def _entry(measured: Measured, new: NewCheckIn, at: datetime) -> Entry:
     if new.measured_at is not None and new.measured_at > clock.now():
         raise Unprocessable.field("/measured_at", "must not lie in the future")
     done = list(dict.fromkeys(new.milestones_done or []))
-    measured_at = new.measured_at or at
     return Entry(measured_at, uuid7(), new.value, done, new.health, new.confidence, None)
 
 
@@ -126,77 +123,88 @@ async def _write(
     connection: asyncpg.Connection,
     actor: Principal,
     measured: Measured,
-    new: NewCheckIn,
     entry: Entry,
     earlier: list[Entry],
-    at: datetime,
-    supersedes_id: UUID | None,
+    note: str | None,
+    supersedes_id: UUID | None = None,
 ) -> CheckInView:
+    at = clock.now()
     entries = sorted([*earlier, entry], key=lambda each: (each.measured_at, each.id))
-    latest = entries[-1]
-    value, progress = standing(measured, entries)
-    after = progress or _NOTHING
-    action = "check_in.superseded" if supersedes_id else "check_in.recorded"
-    audited = audit.entry_of(
-        actor, action, ("check_in", entry.id), {"key_result_id": str(measured.id)}
-    )
-    (message,) = outbox.rows_of(actor.organization_id, audited)
-    await connection.execute(
-        _WRITE.sql,
-        *_WRITE.arguments(
-            organization_id=actor.organization_id,
-            key_result_id=measured.id,
-            objective_id=measured.objective.id,
-            check_in_id=entry.id,
-            value=entry.value,
-            stated_health=entry.health,
-            confidence=entry.confidence,
-            note=new.note,
-            steps_done=entry.milestones_done,
-            measured_at=entry.measured_at,
-            at=at,
-            author_id=actor.person_id,
-            before=measured.progress,
-            after=after.clamped,
-            after_unclamped=after.unclamped,
-            supersedes_id=supersedes_id,
-            current_value=value,
-            health=_health(actor, measured, latest, progress),
-            is_health_stated=latest.health is not None,
-            current_confidence=latest.confidence,
-            latest_id=latest.id,
-            latest_at=latest.measured_at,
-            destination=message["destination"],
-            topic=message["topic"],
-            resource=message["resource"],
-            payload=json.dumps(message["payload"]),
-        ),
-    )
+    values = {
+        "organization_id": actor.organization_id,
+        "key_result_id": measured.id,
+        "objective_id": measured.objective.id,
+        "author_id": actor.person_id,
+        "note": note,
+        "before": measured.progress,
+        "supersedes_id": supersedes_id,
+        "at": at,
+        **_standing_columns(actor, measured, entries),
+        **_entry_columns(entry),
+        **_audit_columns(actor, measured, entry, supersedes_id),
+    }
+    await connection.execute(_WRITE.sql, *_WRITE.arguments(**values))
     if measured.milestone_ids:
-        await connection.execute(
-            _STEPS.sql,
-            *_STEPS.arguments(
-                organization_id=actor.organization_id,
-                key_result_id=measured.id,
-                steps_done=latest.milestones_done,
-            ),
-        )
+        done = entries[-1].milestones_done
+        await connection.execute(_STEPS.sql, *_STEPS.arguments(**values | {"steps_done": done}))
     return CheckInView(
         id=entry.id,
         key_result_id=measured.id,
         value=entry.value,
         milestones_done=entry.milestones_done,
-        health=new.health,
+        health=Health(entry.health) if entry.health else None,
         confidence=entry.confidence,
-        note=new.note,
+        note=note,
         measured_at=entry.measured_at,
         recorded_at=at,
         author_id=actor.person_id,
         progress_before=measured.progress,
-        progress_after=after.clamped,
+        progress_after=values["after"],
         supersedes_id=supersedes_id,
         superseded_by_id=None,
     )
+
+
+def _standing_columns(actor: Principal, measured: Measured, entries: list[Entry]) -> dict[str, Any]:
+    """How the key result stands after its entries."""
+    latest = entries[-1]
+    zone = ZoneInfo(actor.authority.facts["time_zone"])
+    value, progress = standing(measured, entries)
+    after = progress or _NOTHING
+    return {
+        "current_value": value,
+        "after": after.clamped,
+        "after_unclamped": after.unclamped,
+        "health": _health(measured, latest, progress, zone),
+        "is_health_stated": latest.health is not None,
+        "current_confidence": latest.confidence,
+        "latest_id": latest.id,
+        "latest_at": latest.measured_at,
+        "check_in_due_at": next_due(latest.measured_at, Cadence(measured.cadence), zone),
+    }
+
+
+def _entry_columns(entry: Entry) -> dict[str, Any]:
+    return {
+        "check_in_id": entry.id,
+        "value": entry.value,
+        "stated_health": entry.health,
+        "confidence": entry.confidence,
+        "steps_done": entry.milestones_done,
+        "measured_at": entry.measured_at,
+    }
+
+
+def _audit_columns(
+    actor: Principal, measured: Measured, entry: Entry, supersedes_id: UUID | None
+) -> dict[str, Any]:
+    action = "check_in.superseded" if supersedes_id else "check_in.recorded"
+    audited = audit.entry_of(
+        actor, action, ("check_in", entry.id), {"key_result_id": str(measured.id)}
+    )
+    (message,) = outbox.rows_of(actor.organization_id, audited)
+    named = {name: message[name] for name in ("destination", "topic", "resource")}
+    return named | {"payload": json.dumps(message["payload"])}
 
 
 def standing(measured: Measured, entries: list[Entry]) -> tuple[Decimal | None, Progress | None]:
@@ -265,6 +273,7 @@ _WRITE = HotStatement(
             confidence=_number("current_confidence"),
             last_check_in_id=_uuid("latest_id"),
             last_check_in_at=_instant("latest_at"),
+            check_in_due_at=_instant("check_in_due_at"),
             version=KeyResult.version + 1,
             updated_at=_instant("at"),
         )

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array_agg
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -64,6 +64,8 @@ class Measured:
     ends_on: date | None
     at_risk_lag: Decimal | None
     off_track_lag: Decimal | None
+    cadence: str
+    """Its own, else the cycle's."""
 
 
 def _steps(column: Any) -> Any:
@@ -104,6 +106,7 @@ _MEASURED = HotStatement(
         Cycle.ends_on,
         GoalSettings.at_risk_lag,
         GoalSettings.off_track_lag,
+        func.coalesce(KeyResult.cadence, Cycle.cadence).label("cadence"),
     )
     .join(
         Objective,
@@ -141,6 +144,7 @@ async def key_result_to_measure(
         ends_on=row["ends_on"],
         at_risk_lag=row["at_risk_lag"],
         off_track_lag=row["off_track_lag"],
+        cadence=row["cadence"],
     )
 
 

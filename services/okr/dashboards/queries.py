@@ -321,30 +321,34 @@ async def dashboard(
     )
     if not row["cycle_exists"]:
         raise NotFound
-    numbers = json.loads(row["standing"])
-    children = json.loads(row["children"]) if kind != "person" else []
+    scope_id = {"company": None, "unit": unit_id, "person": actor.person_id}[kind]
     return Dashboard.model_validate(
         {
-            "scope": DashboardScope(
-                kind=kind, id={"company": None, "unit": unit_id, "person": actor.person_id}[kind]
-            ),
+            "scope": DashboardScope(kind=kind, id=scope_id),
             "cycle_id": cycle_id,
             "as_of": at,
             "folded_at": folded_at,
-            "objectives": Standing(**_summed(numbers, labels)),
-            "units": [
-                UnitStanding(
-                    unit_id=UUID(child["id"]),
-                    name=child["title"],
-                    **_summed((n for n in numbers if n["child"] == child["id"]), labels),
-                )
-                for child in children
-            ],
             "at_risk": json.loads(row["at_risk"]),
             "due_check_ins": json.loads(row["due"]),
             "latest_check_ins": json.loads(row["latest"]),
         }
+        | _counts(json.loads(row["standing"]), json.loads(row.get("children", "[]")), labels)
     )
+
+
+def _counts(
+    numbers: list[dict[str, Any]], children: list[dict[str, Any]], labels: dict[str, str]
+) -> dict[str, Any]:
+    """The scope's own standing, and that of each unit directly below it."""
+    units = [
+        UnitStanding(
+            unit_id=UUID(child["id"]),
+            name=child["title"],
+            **_summed((number for number in numbers if number["child"] == child["id"]), labels),
+        )
+        for child in children
+    ]
+    return {"objectives": Standing(**_summed(numbers, labels)), "units": units}
 
 
 def _summed(numbers: Iterable[dict[str, Any]], labels: dict[str, str]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Objective(Tenanted, Base, kw_only=True):
     closing_note: Mapped[str | None] = mapped_column(default=None)
     folded_at: Mapped[datetime | None] = mapped_column(default=None)
     has_parent: Mapped[bool] = mapped_column(default=False)
-    """Whether a primary link exists: the tops of a goal tree are found by an index, not a scan."""
+    """Whether a primary link exists: a goal tree's tops are found by an index."""
     # What the counters hold of this objective, so that a fold takes exactly that out again.
     counted_in_cycle_id: Mapped[UUID | None] = mapped_column(default=None)
     counted_in_unit_id: Mapped[UUID | None] = mapped_column(default=None)
@@ -252,7 +252,6 @@ class AlignmentLink(Tenanted, Base, kw_only=True):
     share: Mapped[Decimal | None] = mapped_column(default=None)
     is_primary: Mapped[bool]
     is_excluded: Mapped[bool] = mapped_column(default=False)
-    """Set by the parent's editor: the child is shown but does not count."""
     created_at: Mapped[datetime] = mapped_column(default_factory=now)
 
 

@@ -151,18 +151,18 @@ def _own_key_results(objective_id: Any) -> Any:
     )
 
 
-def _nodes(tree: Any, cycles: Any) -> Any:
-    objectives = (
+def _objective_nodes(tree: Any, cycles: Any) -> Any:
+    below_key_result = tree.c.parent_key_result_id.is_not(None)
+    return (
         select(
             Objective.id,
             constant("objective").label("kind"),
             func.coalesce(tree.c.parent_key_result_id, tree.c.parent_objective_id).label(
                 "parent_id"
             ),
-            case(
-                (tree.c.parent_key_result_id.is_not(None), constant("key_result")),
-                else_=constant("objective"),
-            ).label("parent_kind"),
+            case((below_key_result, constant("key_result")), else_=constant("objective")).label(
+                "parent_kind"
+            ),
             tree.c.link,
             Objective.title,
             Objective.owner_id,
@@ -177,7 +177,13 @@ def _nodes(tree: Any, cycles: Any) -> Any:
         .select_from(tree)
         .join(Objective, and_(of_tenant(Objective), Objective.id == tree.c.id))
     )
-    key_results = (
+
+
+def _key_result_nodes(tree: Any, cycles: Any) -> Any:
+    of_node = and_(
+        of_tenant(KeyResult), KeyResult.objective_id == tree.c.id, ~KeyResult.is_archived
+    )
+    return (
         select(
             KeyResult.id,
             constant("key_result").label("kind"),
@@ -193,18 +199,15 @@ def _nodes(tree: Any, cycles: Any) -> Any:
             KeyResult.created_at,
         )
         .select_from(tree)
-        .join(
-            KeyResult,
-            and_(
-                of_tenant(KeyResult),
-                KeyResult.objective_id == tree.c.id,
-                ~KeyResult.is_archived,
-            ),
-        )
+        .join(KeyResult, of_node)
         .where(tree.c.depth < _deepest)
     )
+
+
+def _nodes(tree: Any, cycles: Any) -> Any:
+    """Objectives and key results, parents before their children, one more than an answer takes."""
     return (
-        union_all(objectives, key_results)
+        union_all(_objective_nodes(tree, cycles), _key_result_nodes(tree, cycles))
         .order_by("depth", "created_at", "id")
         .limit(MOST_NODES + 1)
         .subquery("node")

@@ -1,0 +1,81 @@
+"""One handler for each way to fail; all of them answer RFC 9457 problem documents."""
+
+from typing import Any
+
+import sqlalchemy.exc
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from kernel import logging
+from kernel.errors import (
+    MEDIA_TYPE,
+    BadRequest,
+    FieldError,
+    NotFound,
+    Problem,
+    TooLarge,
+    Unavailable,
+    Unprocessable,
+)
+from kernel.idempotency import Rehearsed
+
+
+def answer_problems(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> Response:
+        return rendered(error)
+
+    @app.exception_handler(Rehearsed)
+    async def kept_answer(_: Request, repetition: Rehearsed) -> Response:
+        return repetition.kept
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_fields(_: Request, error: RequestValidationError) -> Response:
+        return rendered(Unprocessable(errors=tuple(map(_field_error, error.errors()))))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> Response:
+        return rendered(_of_status(error), error.status_code)
+
+    @app.exception_handler(sqlalchemy.exc.TimeoutError)
+    @app.exception_handler(sqlalchemy.exc.OperationalError)
+    @app.exception_handler(sqlalchemy.exc.InterfaceError)
+    @app.exception_handler(OSError)
+    async def no_database(_: Request, error: Exception) -> Response:
+        logging.logger(__name__).error("the database is not answering", kind=type(error).__name__)
+        return rendered(Unavailable("The database is not answering; try again in a second."))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        # Starlette answers this outside every middleware, so the context is entered anew.
+        logging.request_id.set(request.scope.get("request_id"))
+        logging.logger(__name__).exception("unexpected", exc_info=error)
+        return rendered(Problem("This is a fault of Cairn; its log has more under the request id."))
+
+
+def rendered(error: Problem, status: int | None = None) -> JSONResponse:
+    """The problem document of an error."""
+    document = error.document(logging.request_id.get())
+    if status is not None:
+        document["status"] = status
+    return JSONResponse(document, document["status"], error.headers, media_type=MEDIA_TYPE)
+
+
+def _of_status(error: HTTPException) -> Problem:
+    kinds: dict[int, type[Problem]] = {404: NotFound, 413: TooLarge}
+    kind = kinds.get(error.status_code, BadRequest)
+    detail = None if error.status_code in kinds else str(error.detail)
+    return kind(detail, headers=error.headers)
+
+
+def _field_error(error: dict[str, Any]) -> FieldError:
+    place, *path = error["loc"]
+    detail = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "json_invalid":
+        return FieldError(f"The body is not valid JSON: {error['ctx']['error']}", pointer="")
+    if place == "body":
+        escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+        return FieldError(detail, pointer="".join(f"/{part}" for part in escaped))
+    return FieldError(detail, parameter=str(path[0]) if path else str(place))

@@ -52,6 +52,9 @@ ROWS_OF_THE_FIRST_ISSUE = [
     "MOO-1",
     "MOO-2",
 ]
+KOAN_FIRST_DUTY = """[[roles.responsibilities]]
+text = "ensures goal alignment through reflection prompts"
+carried_out_with = ["reflections.configure"]"""
 
 CATALOGUE = read_catalogue()
 ROLES = {role.row: role for platform in CATALOGUE.platforms.values() for role in platform.roles}
@@ -209,6 +212,22 @@ def removed(file: str) -> Callable[[Path], None]:
         (
             replaced("koan.toml", "carried_out_with = [", 'carried_out_with = ["reports.read", '),
             "koan.toml: roles[0].responsibilities[0].carried_out_with: must be capabilities",
+        ),
+        (
+            replaced(
+                "koan.toml",
+                KOAN_FIRST_DUTY,
+                "responsibilities = []",
+            ),
+            "koan.toml: roles[0].responsibilities: must hold at least one",
+        ),
+        (
+            replaced(
+                "koan.toml",
+                KOAN_FIRST_DUTY,
+                'responsibilities = ["reflects"]',
+            ),
+            "koan.toml: roles[0].responsibilities[0]: must be a table",
         ),
         (
             replaced("koan.toml", "[[roles.responsibilities]]", "[[roles.duties]]"),

@@ -129,7 +129,9 @@ def one_of(value: Any, ids: Any) -> Any:
 def holds_id(ids: Any, value: UUID) -> Any:
     """Whether an array column or a plain list of ids holds `value`."""
     if is_sql(ids):
-        return literal(value, UUIDType(as_uuid=True)) == any_(ids)
+        # `anyone()` brings a parameter where somebody real brings an id.
+        parameter = value if is_sql(value) else literal(value, UUIDType(as_uuid=True))
+        return parameter == any_(ids)
     return value in ids
 
 

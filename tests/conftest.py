@@ -2,23 +2,53 @@
 
 import asyncio
 import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from urllib.parse import parse_qs, urlsplit
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from kernel.config import ServiceSettings
-from tests.support import database
+from tests.support import database, postgres
 from tests.support.database import Server
+
+ADDRESS = "CAIRN_TEST_DATABASE_URL"
+_started: list[tuple[subprocess.Popen[str], Path]] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL once, before xdist's workers, which inherit its address."""
+    if ADDRESS in os.environ or hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="cairn-run-"))
+    process, address = postgres.start(folder / "data")
+    _started.append((process, folder))
+    os.environ[ADDRESS] = address
+
+
+def pytest_unconfigure() -> None:
+    for process, folder in _started:
+        process.communicate(timeout=60)
+        shutil.rmtree(folder)
+        del os.environ[ADDRESS]
+    _started.clear()
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
-    address = os.environ["CAIRN_TEST_DATABASE_URL"]
-    parts = urlsplit(address)
-    host = parse_qs(parts.query)["host"][0]
-    yield Server(host, parts.username or "postgres", parts.password or "none")
+def server() -> Server:
+    """The run's PostgreSQL, entered as superuser."""
+    parts = urlsplit(os.environ[ADDRESS])
+    query = parse_qs(parts.query)
+    return Server(
+        query["host"][0],
+        int(query.get("port", ["5432"])[0]),
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+    )
 
 
 def _settings(server: Server, worker_id: str, service: str, stack: ExitStack) -> ServiceSettings:

@@ -28,17 +28,24 @@ class Server:
     """Where the tests' PostgreSQL listens: a Unix socket folder and a superuser."""
 
     host: str
+    port: int
     user: str
     password: str
 
     def address(self, database: str, user: str | None = None, password: str | None = None) -> str:
         """An asyncpg SQLAlchemy address of one database."""
         user, password = user or self.user, password or self.password
-        return f"postgresql+asyncpg://{user}:{password}@/{database}?host={self.host}"
+        return (
+            f"postgresql+asyncpg://{user}:{password}@/{database}?host={self.host}&port={self.port}"
+        )
 
     async def connect(self, database: str = "postgres") -> asyncpg.Connection:
         return await asyncpg.connect(
-            host=self.host, user=self.user, password=self.password, database=database
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            database=database,
         )
 
 
@@ -47,6 +54,8 @@ async def make_template(server: Server, service: str, name: str) -> None:
     owner, login = f"cairn_{service}_owner", f"cairn_{service}"
     connection = await server.connect()
     try:
+        # Workers start together; roles are the server's, not a database's.
+        await connection.execute("SELECT pg_advisory_lock(1)")
         for role in (owner, login):
             if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
                 await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")

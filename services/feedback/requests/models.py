@@ -10,7 +10,7 @@ from kernel.clock import now
 from kernel.database import Tenanted, tenant_foreign_key
 from kernel.ids import uuid7
 from services.feedback.base import Base
-from services.feedback.requests.rules import RecipientState, RequestState
+from services.feedback.requests.rules import FeedbackRecipientState, FeedbackRequestState
 
 
 class FeedbackRequest(Tenanted, Base, kw_only=True):
@@ -41,7 +41,7 @@ class FeedbackRequest(Tenanted, Base, kw_only=True):
     due_on: Mapped[date | None]
     follows_id: Mapped[UUID | None] = mapped_column(default=None)
     """The request that this one follows up."""
-    state: Mapped[str] = mapped_column(default=RequestState.OPEN)
+    state: Mapped[str] = mapped_column(default=FeedbackRequestState.OPEN)
     reminded_at: Mapped[datetime | None] = mapped_column(default=None)
     """When the asker last reminded those who had not answered."""
     last_reminder: Mapped[str | None] = mapped_column(default=None)
@@ -70,7 +70,7 @@ class FeedbackRecipient(Tenanted, Base, kw_only=True):
     request_id: Mapped[UUID] = mapped_column(primary_key=True, init=False)
     person_id: Mapped[UUID] = mapped_column(primary_key=True)
     position: Mapped[int]
-    state: Mapped[str] = mapped_column(default=RecipientState.WAITING)
+    state: Mapped[str] = mapped_column(default=FeedbackRecipientState.WAITING)
     answered_at: Mapped[datetime | None] = mapped_column(default=None)
     """When the first answer was given; it stays when the words are withdrawn."""
     declined_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -10,7 +10,7 @@ from kernel.authorization import Principal, all_of, any_of, is_sql, same
 from services.feedback.directory.models import Subject
 from services.feedback.directory.policy import may_see_goal
 from services.feedback.requests.models import Feedback, FeedbackRequest
-from services.feedback.requests.rules import Visibility
+from services.feedback.requests.rules import Audience
 
 
 def may_read_request(actor: Principal, request: Any, goal: Subject) -> Any:
@@ -43,10 +43,8 @@ def may_read_feedback(actor: Principal, feedback: Any, goal: Subject) -> Any:
 def _is_audience(actor: Principal, visibility: Any, goal: Subject) -> Any:
     return any_of(
         same(goal.owner_id, actor.person_id),
-        all_of(
-            visibility == Visibility.MANAGER.value, same(goal.owner_manager_id, actor.person_id)
-        ),
-        visibility == Visibility.PUBLIC.value,
+        all_of(visibility == Audience.MANAGER.value, same(goal.owner_manager_id, actor.person_id)),
+        visibility == Audience.PUBLIC.value,
     )
 
 

@@ -14,15 +14,15 @@ from kernel.pagination import Page, PageOf, paginate
 from services.feedback.directory import queries as directory
 from services.feedback.requests import policy
 from services.feedback.requests.models import Feedback, FeedbackRequest
-from services.feedback.requests.rules import RequestState
+from services.feedback.requests.rules import FeedbackRequestState
 from services.feedback.requests.schemas import (
     FeedbackCounts,
+    FeedbackRecipientView,
     FeedbackRequestView,
+    FeedbackSubjectView,
     FeedbackView,
     NewFeedback,
     NewFeedbackRequest,
-    RecipientView,
-    SubjectView,
 )
 
 
@@ -109,7 +109,7 @@ async def open_requests_of(session: AsyncSession, person_id: UUID, subject_id: U
         .where(
             FeedbackRequest.asked_by_id == person_id,
             FeedbackRequest.subject_id == subject_id,
-            FeedbackRequest.state == RequestState.OPEN.value,
+            FeedbackRequest.state == FeedbackRequestState.OPEN.value,
         )
     )
     return count or 0
@@ -123,7 +123,7 @@ async def request_page(
     asked_by_me: bool | None,
     asked_of_me: bool | None,
     subject_id: UUID | None,
-    state: RequestState | None,
+    state: FeedbackRequestState | None,
     words: str | None,
 ) -> PageOf[FeedbackRequestView]:
     """The requests that the caller may read, oldest first; each filter narrows."""
@@ -185,7 +185,8 @@ async def counts(session: AsyncSession, actor: Principal, subject_id: UUID) -> F
     """How much the caller may read about a goal; nothing about one that is not theirs to see."""
     written = _readable_feedback(actor).where(Feedback.subject_id == subject_id)
     asked = _readable_requests(actor).where(
-        FeedbackRequest.subject_id == subject_id, FeedbackRequest.state == RequestState.OPEN.value
+        FeedbackRequest.subject_id == subject_id,
+        FeedbackRequest.state == FeedbackRequestState.OPEN.value,
     )
     return FeedbackCounts(
         subject_id=subject_id,
@@ -219,7 +220,7 @@ async def is_request_known(
 def request_view(actor: Principal, request: FeedbackRequest) -> FeedbackRequestView:
     """A request as this caller sees it."""
     recipients = [
-        RecipientView(
+        FeedbackRecipientView(
             person_id=recipient.person_id,
             state=recipient.state,
             answered_at=recipient.answered_at,
@@ -233,7 +234,7 @@ def request_view(actor: Principal, request: FeedbackRequest) -> FeedbackRequestV
     ]
     return FeedbackRequestView(
         id=request.id,
-        subject=SubjectView(kind=request.subject_kind, id=request.subject_id),
+        subject=FeedbackSubjectView(kind=request.subject_kind, id=request.subject_id),
         asked_by_id=request.asked_by_id,
         recipient_ids=[recipient.person_id for recipient in request.recipients],
         recipients=recipients,
@@ -254,7 +255,7 @@ def feedback_view(actor: Principal, feedback: Feedback) -> FeedbackView:
     """What somebody wrote, as this caller sees it."""
     return FeedbackView(
         id=feedback.id,
-        subject=SubjectView(kind=feedback.subject_kind, id=feedback.subject_id),
+        subject=FeedbackSubjectView(kind=feedback.subject_kind, id=feedback.subject_id),
         request_id=feedback.request_id if policy.shows_request(actor, feedback) else None,
         author_id=feedback.author_id,
         body=feedback.body,

@@ -13,18 +13,18 @@ from kernel.preconditions import IfMatch, tagged
 from kernel.transactions import ReadOnly, Transaction
 from services.feedback.directory.queries import look_again
 from services.feedback.requests import commands, queries
-from services.feedback.requests.rules import RequestState
+from services.feedback.requests.rules import FeedbackRequestState
 from services.feedback.requests.schemas import (
-    Decline,
     FeedbackCounts,
+    FeedbackDecline,
     FeedbackEdit,
     FeedbackRequestEdit,
     FeedbackRequestView,
     FeedbackView,
     NewFeedback,
+    NewFeedbackFollowUp,
     NewFeedbackRequest,
-    NewFollowUp,
-    NewResponse,
+    NewFeedbackResponse,
 )
 
 requests = new_router("feedback-requests", "/v1/feedback-requests")
@@ -84,7 +84,7 @@ async def list_feedback_requests(
     asked_by_me: Annotated[bool | None, Query(description="Only mine, or only others'.")] = None,
     asked_of_me: Annotated[bool | None, Query(description="Only where I am asked, or not.")] = None,
     subject_id: About = None,
-    state: RequestState | None = None,
+    state: FeedbackRequestState | None = None,
     text: Words = None,
 ) -> PageOf[FeedbackRequestView]:
     """The requests that one may read, oldest first."""
@@ -132,7 +132,11 @@ async def edit_feedback_request(
     responses=problems(NotFound, commands.RequestIsClosed),
 )
 async def answer_feedback_request(
-    request_id: UUID, new: NewResponse, actor: Actor, session: Transaction, response: Response
+    request_id: UUID,
+    new: NewFeedbackResponse,
+    actor: Actor,
+    session: Transaction,
+    response: Response,
 ) -> FeedbackView:
     """Answer what one was asked; further answers may follow until the request is closed."""
     answer = await commands.answer_request(session, actor, request_id, new)
@@ -152,7 +156,11 @@ async def list_feedback_responses(
     responses=problems(NotFound, commands.RequestIsClosed, commands.NothingToDecline),
 )
 async def decline_feedback_request(
-    request_id: UUID, decline: Decline, actor: Actor, session: Transaction, response: Response
+    request_id: UUID,
+    decline: FeedbackDecline,
+    actor: Actor,
+    session: Transaction,
+    response: Response,
 ) -> FeedbackRequestView:
     """Say that one will not answer; the reason is shown to who asked."""
     request = await commands.decline_request(session, actor, request_id, decline)
@@ -188,7 +196,11 @@ async def remind_feedback_recipients(
     responses=problems(NotFound, commands.NobodyToAsk, commands.TooManyOpenRequests),
 )
 async def follow_up_feedback_request(
-    request_id: UUID, new: NewFollowUp, actor: Actor, session: Transaction, response: Response
+    request_id: UUID,
+    new: NewFeedbackFollowUp,
+    actor: Actor,
+    session: Transaction,
+    response: Response,
 ) -> FeedbackRequestView:
     """Ask the same people a further question by a new request; those who cannot be are left out."""
     request = await commands.follow_up(session, actor, request_id, new)

@@ -11,7 +11,7 @@ MOST_RECIPIENTS = 20
 FURTHEST_DUE = timedelta(days=5 * 366)
 
 
-class Visibility(StrEnum):
+class Audience(StrEnum):
     """The audience of feedback, from the narrowest to the widest."""
 
     RECIPIENT = "recipient"
@@ -19,7 +19,7 @@ class Visibility(StrEnum):
     PUBLIC = "public"
 
 
-class RequestState(StrEnum):
+class FeedbackRequestState(StrEnum):
     """`open` waits for somebody, `answered` for nobody any more; `closed` takes no answer."""
 
     OPEN = "open"
@@ -27,7 +27,7 @@ class RequestState(StrEnum):
     CLOSED = "closed"
 
 
-class RecipientState(StrEnum):
+class FeedbackRecipientState(StrEnum):
     """Where one of the people asked stands."""
 
     WAITING = "waiting"
@@ -42,16 +42,16 @@ class Reminder(StrEnum):
     OVERDUE = "overdue"
 
 
-def is_wider(visibility: Visibility, than: Visibility) -> bool:
+def is_wider(visibility: Audience, than: Audience) -> bool:
     """Whether more people see it then: authors widen who sees their words, nobody narrows it."""
-    order = list(Visibility)
+    order = list(Audience)
     return order.index(visibility) > order.index(than)
 
 
-def state_of(recipients: Iterable[RecipientState]) -> RequestState:
+def state_of(recipients: Iterable[FeedbackRecipientState]) -> FeedbackRequestState:
     """The state of a request that nobody has closed."""
-    is_waiting = any(state == RecipientState.WAITING for state in recipients)
-    return RequestState.OPEN if is_waiting else RequestState.ANSWERED
+    is_waiting = any(state == FeedbackRecipientState.WAITING for state in recipients)
+    return FeedbackRequestState.OPEN if is_waiting else FeedbackRequestState.ANSWERED
 
 
 def day_of(instant: datetime, time_zone: str) -> date:

@@ -3,22 +3,26 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from kernel.fields import Day, Input, Instant, LongText, Output
 from services.feedback.directory.rules import GoalKind
 from services.feedback.requests.rules import (
     MOST_RECIPIENTS,
-    RecipientState,
-    RequestState,
-    Visibility,
+    Audience,
+    FeedbackRecipientState,
+    FeedbackRequestState,
 )
 
-Words = Annotated[LongText, Field(min_length=1, pattern=r"\S")]
+Words = Annotated[
+    LongText,
+    Field(min_length=1, pattern=r"\S"),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 20_000, "pattern": r"\S"}),
+]
 """What a person writes: Markdown as written, not blank, up to 20,000 characters."""
 
 
-class SubjectReference(Input):
+class FeedbackSubject(Input):
     """The goal that feedback is about."""
 
     kind: GoalKind
@@ -28,14 +32,14 @@ class SubjectReference(Input):
 class NewFeedbackRequest(Input):
     """Named people are asked for feedback on a goal."""
 
-    subject: SubjectReference
+    subject: FeedbackSubject
     recipient_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_RECIPIENTS)]
     question: Words
-    visibility: Visibility
+    visibility: Audience
     due_on: Day | None = None
 
 
-class NewFollowUp(Input):
+class NewFeedbackFollowUp(Input):
     """A further question to the people of an earlier request."""
 
     question: Words
@@ -50,13 +54,13 @@ class FeedbackRequestEdit(Input):
     """Null takes the due day away."""
 
 
-class NewResponse(Input):
+class NewFeedbackResponse(Input):
     """An answer to a request; its audience is the request's."""
 
     body: Words
 
 
-class Decline(Input):
+class FeedbackDecline(Input):
     """Somebody will not answer."""
 
     reason: Words | None = None
@@ -65,29 +69,29 @@ class Decline(Input):
 class NewFeedback(Input):
     """Unasked feedback on a goal."""
 
-    subject: SubjectReference
+    subject: FeedbackSubject
     body: Words
-    visibility: Visibility
+    visibility: Audience
 
 
 class FeedbackEdit(Input):
     """The only change to what was written: more people may read it."""
 
-    visibility: Visibility
+    visibility: Audience
 
 
-class SubjectView(Output):
+class FeedbackSubjectView(Output):
     """The goal that it is about."""
 
     kind: GoalKind
     id: UUID
 
 
-class RecipientView(Output):
+class FeedbackRecipientView(Output):
     """One of the people asked; `reason` is shown to the asker and to themselves only."""
 
     person_id: UUID
-    state: RecipientState
+    state: FeedbackRecipientState
     answered_at: Instant | None
     declined_at: Instant | None
     reason: str | None
@@ -98,14 +102,14 @@ class FeedbackRequestView(Output):
     """A request; `reminded_at` is when its asker last reminded."""
 
     id: UUID
-    subject: SubjectView
+    subject: FeedbackSubjectView
     asked_by_id: UUID
     recipient_ids: list[UUID]
-    recipients: list[RecipientView]
+    recipients: list[FeedbackRecipientView]
     question: str
-    visibility: Visibility
+    visibility: Audience
     due_on: Day | None
-    state: RequestState
+    state: FeedbackRequestState
     follows_id: UUID | None
     reminded_at: Instant | None
     closed_at: Instant | None
@@ -118,11 +122,11 @@ class FeedbackView(Output):
     """What somebody wrote; `request_id` is the request it answers, if the reader may know of it."""
 
     id: UUID
-    subject: SubjectView
+    subject: FeedbackSubjectView
     request_id: UUID | None
     author_id: UUID
     body: str
-    visibility: Visibility
+    visibility: Audience
     version: int
     created_at: Instant
     updated_at: Instant

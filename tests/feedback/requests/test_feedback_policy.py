@@ -14,7 +14,7 @@ from kernel.pagination import Page
 from services.feedback.directory.models import DirectoryPerson, Goal, Subject
 from services.feedback.requests import policy, queries
 from services.feedback.requests.models import Feedback, FeedbackRecipient, FeedbackRequest
-from services.feedback.requests.rules import Visibility
+from services.feedback.requests.rules import Audience
 from tests.support.principals import principal
 
 PEOPLE = 5
@@ -22,7 +22,7 @@ PEOPLE = 5
 somebody = st.integers(0, PEOPLE - 1)
 anybody = st.none() | somebody
 several = st.lists(somebody, max_size=2, unique=True)
-visibility = st.sampled_from(list(Visibility))
+visibility = st.sampled_from(list(Audience))
 state = st.sampled_from(["active", "active", "draft", "deleted"])
 
 objectives = st.fixed_dictionaries(

@@ -6,10 +6,12 @@ from itertools import product
 import pytest
 
 from services.feedback.requests import rules
-from services.feedback.requests.rules import RecipientState, Reminder, RequestState, Visibility
+from services.feedback.requests.rules import Audience, Reminder
+from services.feedback.requests.rules import FeedbackRecipientState as Recipient
+from services.feedback.requests.rules import FeedbackRequestState as Request
 
 
-@pytest.mark.parametrize(("new", "old"), list(product(Visibility, Visibility)))
+@pytest.mark.parametrize(("new", "old"), list(product(Audience, Audience)))
 def test_an_audience_is_wider_only_in_the_order_recipient_manager_public(new, old):
     order = ["recipient", "manager", "public"]
 
@@ -19,10 +21,16 @@ def test_an_audience_is_wider_only_in_the_order_recipient_manager_public(new, ol
 @pytest.mark.parametrize(
     ("recipients", "state"),
     [
-        ([RecipientState.WAITING], RequestState.OPEN),
-        ([RecipientState.ANSWERED, RecipientState.WAITING], RequestState.OPEN),
-        ([RecipientState.ANSWERED, RecipientState.DECLINED], RequestState.ANSWERED),
-        ([RecipientState.DECLINED], RequestState.ANSWERED),
+        ([Recipient.WAITING], Request.OPEN),
+        (
+            [Recipient.ANSWERED, Recipient.WAITING],
+            Request.OPEN,
+        ),
+        (
+            [Recipient.ANSWERED, Recipient.DECLINED],
+            Request.ANSWERED,
+        ),
+        ([Recipient.DECLINED], Request.ANSWERED),
     ],
 )
 def test_a_request_is_open_while_somebody_is_waited_for(recipients, state):

@@ -10,8 +10,8 @@ from kernel.errors import Conflict
 from services.feedback.requests import policy, queries, rules
 from services.feedback.requests.commands.common import RequestIsClosed, record, touch
 from services.feedback.requests.models import Feedback, FeedbackRecipient, FeedbackRequest
-from services.feedback.requests.rules import RecipientState, RequestState
-from services.feedback.requests.schemas import Decline, NewResponse
+from services.feedback.requests.rules import FeedbackRecipientState, FeedbackRequestState
+from services.feedback.requests.schemas import FeedbackDecline, NewFeedbackResponse
 
 
 class NothingToDecline(Conflict):
@@ -21,12 +21,12 @@ class NothingToDecline(Conflict):
 
 
 async def answer_request(
-    session: AsyncSession, actor: Principal, request_id: UUID, new: NewResponse
+    session: AsyncSession, actor: Principal, request_id: UUID, new: NewFeedbackResponse
 ) -> Feedback:
     """Answer what one was asked, as often as there is something to add while it is not closed."""
     request = await queries.request_to_change(session, actor, request_id)
     recipient = _own_part(actor, request)
-    recipient.state = RecipientState.ANSWERED.value
+    recipient.state = FeedbackRecipientState.ANSWERED.value
     recipient.answered_at = recipient.answered_at or clock.now()
     response = Feedback(
         subject_kind=request.subject_kind,
@@ -45,14 +45,14 @@ async def answer_request(
 
 
 async def decline_request(
-    session: AsyncSession, actor: Principal, request_id: UUID, decline: Decline
+    session: AsyncSession, actor: Principal, request_id: UUID, decline: FeedbackDecline
 ) -> FeedbackRequest:
     """Say that one will not answer; one may still change one's mind while it is not closed."""
     request = await queries.request_to_change(session, actor, request_id)
     recipient = _own_part(actor, request)
-    if recipient.state != RecipientState.WAITING:
+    if recipient.state != FeedbackRecipientState.WAITING:
         raise NothingToDecline
-    recipient.state = RecipientState.DECLINED.value
+    recipient.state = FeedbackRecipientState.DECLINED.value
     recipient.declined_at, recipient.reason = clock.now(), decline.reason
     _settle(request)
     await record(session, actor, "declined", request)
@@ -62,7 +62,7 @@ async def decline_request(
 def _own_part(actor: Principal, request: FeedbackRequest) -> FeedbackRecipient:
     """The caller's row of a request that still takes answers."""
     require(policy.is_asked(actor, request), "Only who was asked may answer or decline.")
-    if request.state == RequestState.CLOSED:
+    if request.state == FeedbackRequestState.CLOSED:
         raise RequestIsClosed
     return next(
         recipient for recipient in request.recipients if recipient.person_id == actor.person_id
@@ -70,6 +70,6 @@ def _own_part(actor: Principal, request: FeedbackRequest) -> FeedbackRecipient:
 
 
 def _settle(request: FeedbackRequest) -> None:
-    states = [RecipientState(recipient.state) for recipient in request.recipients]
+    states = [FeedbackRecipientState(recipient.state) for recipient in request.recipients]
     request.state = rules.state_of(states).value
     touch(request)

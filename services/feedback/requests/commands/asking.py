@@ -25,12 +25,12 @@ from services.feedback.requests.commands.common import (
 )
 from services.feedback.requests.commands.reminding import plan_reminder
 from services.feedback.requests.models import FeedbackRecipient, FeedbackRequest
-from services.feedback.requests.rules import MOST_OPEN_REQUESTS, RequestState, Visibility
+from services.feedback.requests.rules import MOST_OPEN_REQUESTS, Audience, FeedbackRequestState
 from services.feedback.requests.schemas import (
     FeedbackRequestEdit,
+    FeedbackSubject,
+    NewFeedbackFollowUp,
     NewFeedbackRequest,
-    NewFollowUp,
-    SubjectReference,
 )
 
 
@@ -56,10 +56,10 @@ class NobodyToAsk(Conflict):
 class _Question:
     """What is asked of whom, checked."""
 
-    subject: SubjectReference
+    subject: FeedbackSubject
     recipient_ids: Sequence[UUID]
     text: str
-    visibility: Visibility
+    visibility: Audience
     due_on: date | None
     follows_id: UUID | None = None
 
@@ -76,12 +76,12 @@ async def create_request(
 
 
 async def follow_up(
-    session: AsyncSession, actor: Principal, request_id: UUID, new: NewFollowUp
+    session: AsyncSession, actor: Principal, request_id: UUID, new: NewFeedbackFollowUp
 ) -> FeedbackRequest:
     """Ask the people of a request a further question, by a request of its own."""
     earlier = await queries.request(session, actor, request_id)
     require(policy.may_run_request(actor, earlier), "Only who asked may follow a request up.")
-    subject = SubjectReference(kind=earlier.subject_kind, id=earlier.subject_id)
+    subject = FeedbackSubject(kind=earlier.subject_kind, id=earlier.subject_id)
     goal = await named_goal(session, actor, subject)
     await require_may_ask(session, actor, goal)
     asked = [recipient.person_id for recipient in earlier.recipients]
@@ -92,7 +92,7 @@ async def follow_up(
         subject,
         [person_id for person_id in asked if person_id in left],
         new.question,
-        Visibility(earlier.visibility),
+        Audience(earlier.visibility),
         new.due_on,
         earlier.id,
     )
@@ -170,7 +170,7 @@ async def edit_request(
     request = await queries.request_to_change(session, actor, request_id)
     require(policy.may_run_request(actor, request), "Only who asked may edit a request.")
     require_version(request, expected)
-    if request.state == RequestState.CLOSED:
+    if request.state == FeedbackRequestState.CLOSED:
         raise RequestIsClosed
     if edit.question is not None:
         if any(recipient.answered_at is not None for recipient in request.recipients):
@@ -192,9 +192,9 @@ async def close_request(
     """End a request: it takes no further answers and counts no more."""
     request = await queries.request_to_change(session, actor, request_id)
     require(policy.may_run_request(actor, request), "Only who asked may close a request.")
-    if request.state == RequestState.CLOSED:
+    if request.state == FeedbackRequestState.CLOSED:
         raise RequestIsClosed
-    request.state, request.closed_at = RequestState.CLOSED.value, clock.now()
+    request.state, request.closed_at = FeedbackRequestState.CLOSED.value, clock.now()
     touch(request)
     await record(session, actor, "closed", request)
     return request

@@ -12,7 +12,7 @@ from services.feedback.directory import queries as directory
 from services.feedback.directory.models import Subject
 from services.feedback.requests import policy, rules
 from services.feedback.requests.models import Feedback, FeedbackRequest
-from services.feedback.requests.schemas import SubjectReference
+from services.feedback.requests.schemas import FeedbackSubject
 
 
 class RequestIsClosed(Conflict):
@@ -21,7 +21,7 @@ class RequestIsClosed(Conflict):
     title = "The request is closed"
 
 
-async def named_goal(session: AsyncSession, actor: Principal, subject: SubjectReference) -> Subject:
+async def named_goal(session: AsyncSession, actor: Principal, subject: FeedbackSubject) -> Subject:
     """The goal that a body names; 422 where there is none, and where it is not theirs to see."""
     goal = await directory.goal_seen_by(session, actor, subject.id, subject.kind)
     if goal is None:

@@ -11,7 +11,7 @@ from kernel.preconditions import require_version
 from services.feedback.requests import policy, queries, rules
 from services.feedback.requests.commands.common import named_goal, place_of, touch
 from services.feedback.requests.models import Feedback
-from services.feedback.requests.rules import Visibility
+from services.feedback.requests.rules import Audience
 from services.feedback.requests.schemas import FeedbackEdit, NewFeedback
 
 
@@ -47,7 +47,7 @@ async def widen_feedback(
         policy.may_change_feedback(actor, found), "Only the author widens who sees their words."
     )
     require_version(found, expected)
-    if not rules.is_wider(edit.visibility, Visibility(found.visibility)):
+    if not rules.is_wider(edit.visibility, Audience(found.visibility)):
         raise NotWider
     found.visibility = edit.visibility.value
     touch(found)

@@ -19,8 +19,8 @@ from services.feedback.requests.commands.common import (
     touch,
 )
 from services.feedback.requests.models import FeedbackRequest
-from services.feedback.requests.rules import RecipientState, Reminder, RequestState
-from services.feedback.requests.schemas import SubjectReference
+from services.feedback.requests.rules import FeedbackRecipientState, FeedbackRequestState, Reminder
+from services.feedback.requests.schemas import FeedbackSubject
 
 REMIND = "feedback_request.remind"
 """The kind of the job that reminds of one request when its due day comes near or has passed."""
@@ -54,11 +54,11 @@ async def remind_recipients(
     """Remind those who have neither answered nor declined, at most once a day a request."""
     request = await queries.request_to_change(session, actor, request_id)
     require(policy.may_run_request(actor, request), "Only who asked may remind.")
-    subject = SubjectReference(kind=request.subject_kind, id=request.subject_id)
+    subject = FeedbackSubject(kind=request.subject_kind, id=request.subject_id)
     await require_may_ask(session, actor, await named_goal(session, actor, subject))
-    if request.state == RequestState.CLOSED:
+    if request.state == FeedbackRequestState.CLOSED:
         raise RequestIsClosed
-    if request.state == RequestState.ANSWERED:
+    if request.state == FeedbackRequestState.ANSWERED:
         raise NobodyIsWaited
     at = clock.now()
     if _is_same_day(request.reminded_at, at, time_zone_of(actor)):
@@ -75,7 +75,7 @@ def _is_same_day(earlier: datetime | None, at: datetime, time_zone: str) -> bool
 
 def _remind(request: FeedbackRequest, at: datetime) -> None:
     for recipient in request.recipients:
-        if recipient.state == RecipientState.WAITING:
+        if recipient.state == FeedbackRecipientState.WAITING:
             recipient.reminded_at = at
     touch(request)
 
@@ -86,7 +86,7 @@ async def remind_of_due_day(session: AsyncSession, request_id: UUID) -> None:
     Each due day that a request ever had has left a job; only one that finds something new acts.
     """
     request = await queries.request_to_remind(session, request_id)
-    if request is None or request.due_on is None or request.state != RequestState.OPEN:
+    if request is None or request.due_on is None or request.state != FeedbackRequestState.OPEN:
         return
     time_zone = await directory.time_zone(session)
     at = clock.now()

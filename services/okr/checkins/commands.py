@@ -224,8 +224,7 @@ def standing(measured: Measured, entries: list[Entry]) -> tuple[Decimal | None, 
     return value, progress_of(measure, value, latest.stated_progress)
 
 
-def _health(actor: Principal, measured: Measured, latest: Entry, progress: Progress | None) -> str:
-    zone = ZoneInfo(actor.authority.facts["time_zone"])
+def _health(measured: Measured, latest: Entry, progress: Progress | None, zone: ZoneInfo) -> str:
     elapsed = elapsed_share(measured.starts_on, measured.ends_on, clock.now(), zone)
     thresholds = PaceThresholds()
     if measured.at_risk_lag is not None and measured.off_track_lag is not None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
-from sqlalchemy.dialects.postgresql import aggregate_order_by, array_agg
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -70,7 +70,7 @@ class Measured:
 
 def _steps(column: Any) -> Any:
     return (
-        select(array_agg(aggregate_order_by(column, Milestone.position, Milestone.id)))
+        select(func.array_agg(aggregate_order_by(column, Milestone.position, Milestone.id)))
         .where(
             Milestone.organization_id == KeyResult.organization_id,
             Milestone.key_result_id == KeyResult.id,
@@ -125,6 +125,31 @@ _MEASURED = HotStatement(
 )
 
 
+_OWN_COLUMNS = (
+    "id",
+    "owner_id",
+    "project_id",
+    "metric_kind",
+    "start_value",
+    "target_value",
+    "reducer",
+    "progress",
+    "last_check_in_at",
+    "is_archived",
+)
+_GOAL_COLUMNS = {
+    "id": "objective_id",
+    "owner_id": "objective_owner_id",
+    "contributor_ids": "contributor_ids",
+    "viewer_ids": "viewer_ids",
+    "unit_id": "unit_id",
+    "project_id": "objective_project_id",
+    "level": "level",
+    "visibility": "visibility",
+    "state": "state",
+}
+
+
 async def key_result_to_measure(
     connection: asyncpg.Connection, organization_id: UUID, key_result_id: UUID
 ) -> Measured | None:
@@ -136,10 +161,10 @@ async def key_result_to_measure(
     if row is None:
         return None
     return Measured(
-        *row[:10],
+        **{name: row[name] for name in _OWN_COLUMNS},
         milestone_ids=row["milestone_ids"] or [],
         milestone_weights=row["milestone_weights"] or [],
-        objective=Goal(*row[12:21]),
+        objective=Goal(**{name: row[column] for name, column in _GOAL_COLUMNS.items()}),
         starts_on=row["starts_on"],
         ends_on=row["ends_on"],
         at_risk_lag=row["at_risk_lag"],

@@ -15,10 +15,10 @@ from sqlalchemy import (
     cast,
     func,
     literal,
-    not_,
     null,
     or_,
     select,
+    true,
     union,
     union_all,
 )
@@ -82,7 +82,11 @@ def _tops(cycles: Any) -> Any:
     )
     unseen = and_(
         or_(parent.visibility == constant("private"), parent.state.not_in(SHOWN_STATES)),
-        not_(and_(parent.state.in_(SHOWN_STATES), as_sql(policy.may_see(_reader, parent)))),
+        # A private goal without an owner makes the predicate null, which is not seen either.
+        or_(
+            parent.state.not_in(SHOWN_STATES),
+            as_sql(policy.may_see(_reader, parent)).is_not(true()),
+        ),
     )
     return union(
         select(Objective.id).where(
@@ -214,8 +218,8 @@ def _nodes(tree: Any, cycles: Any) -> Any:
     )
 
 
-def _answer(tree: Any, cycles: Any) -> HotStatement:
-    node = _nodes(tree, cycles)
+def _rendered(node: Any) -> Any:
+    """A node as `TreeNode` has it."""
     parent = func.json_build_object(
         constant("id"),
         node.c.parent_id,
@@ -224,7 +228,7 @@ def _answer(tree: Any, cycles: Any) -> HotStatement:
         constant("link"),
         node.c.link,
     )
-    rendered = func.json_build_object(
+    return func.json_build_object(
         constant("id"),
         node.c.id,
         constant("kind"),
@@ -246,6 +250,10 @@ def _answer(tree: Any, cycles: Any) -> HotStatement:
         constant("depth"),
         node.c.depth,
     )
+
+
+def _answer(tree: Any, cycles: Any) -> HotStatement:
+    node = _nodes(tree, cycles)
     return HotStatement(
         select(
             select(Cycle.id)
@@ -253,7 +261,7 @@ def _answer(tree: Any, cycles: Any) -> HotStatement:
             .exists()
             .label("cycle_exists"),
             func.count().label("nodes"),
-            func.coalesce(func.json_agg(rendered).cast(Text), constant("[]")).label("json"),
+            func.coalesce(func.json_agg(_rendered(node)).cast(Text), constant("[]")).label("json"),
         ).select_from(node)
     )
 
@@ -302,4 +310,5 @@ async def goal_tree(
     head = GoalTree.model_construct(
         cycle_id=cycle_id, as_of=clock.now(), folded_at=folded_at, nodes=[]
     )
-    return head.model_dump_json().encode()[: -len("[]}")] + row["json"].encode() + b"}"
+    nodes: str = row["json"]
+    return head.model_dump_json().encode()[: -len("[]}")] + nodes.encode() + b"}"

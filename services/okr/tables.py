@@ -8,10 +8,11 @@ from services.okr.base import Base
 from services.okr.checkins import models as checkins
 from services.okr.cycles import models as cycles
 from services.okr.directory import models as directory
+from services.okr.imports import models as imports
 from services.okr.objectives import models as objectives
 
 for table in (OUTBOX, JOB, IDEMPOTENCY_KEY):
     table.to_metadata(Base.metadata)
 
-SLICES = (alignment, checkins, cycles, directory, objectives)
+SLICES = (alignment, checkins, cycles, directory, imports, objectives)
 metadata = Base.metadata

@@ -3,16 +3,20 @@
 A file is recognised by its heading. Goals: `row_id, parent_row_id, kind, title, owner_role, unit,
 level, cycle, starts_on, ends_on, metric_kind, unit_of_measure, start_value, target_value,
 final_value, score, weight, source_url`. Check-ins: `row_id, checked_in_on, label, value, score`.
-Outcomes: `row_id, outcome, reported_percent`. Empty cells say nothing and stay missing.
+Outcomes: `row_id, outcome, reported_percent`. Empty cells say nothing and stay missing; a word that
+Cairn itself uses (`unit`, `maintain_at_most`, `achieved`) is read like its word of the layout.
 """
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import islice
 from typing import TypeVar
 
+from services.okr.imports.formats.numbers import POINT, NumberRefused, common_mark, number
 from services.okr.imports.formats.reading import CsvFile, FileRefused, Row, open_csv
 from services.okr.imports.rules import (
     MAX_ROWS,
@@ -23,6 +27,7 @@ from services.okr.imports.rules import (
     ImportedRows,
     Place,
     Refusal,
+    UnitKind,
 )
 from services.okr.objectives.rules import (
     CURRENCIES,
@@ -56,12 +61,24 @@ GOAL_COLUMNS = [
 CHECK_IN_COLUMNS = ["row_id", "checked_in_on", "label", "value", "score"]
 OUTCOME_COLUMNS = ["row_id", "outcome", "reported_percent"]
 _KNOWN = {*GOAL_COLUMNS, *CHECK_IN_COLUMNS, *OUTCOME_COLUMNS}
-_OPTIONAL = {"source_url", "weight", "label", "reported_percent", "final_value", "score"}
+_OPTIONAL = {
+    "source_url",
+    "weight",
+    "label",
+    "reported_percent",
+    "value",
+    "final_value",
+    "score",
+}
+# What an objective row leaves empty: it is measured by its parts.
+_MEASURES = ("start_value", "target_value", "final_value")
+_NUMBERS = (*_MEASURES, "score", "weight", "value", "reported_percent")
 
 _LEVELS = {
     "company": Level.COMPANY,
     "department": Level.UNIT,
     "team": Level.UNIT,
+    "unit": Level.UNIT,
     "individual": Level.INDIVIDUAL,
 }
 _METRICS = {
@@ -71,6 +88,8 @@ _METRICS = {
     "binary": MetricKind.BINARY,
     "milestone": MetricKind.MILESTONE,
     "percent": MetricKind.PERCENT,
+    "maintain_at_least": MetricKind.MAINTAIN_AT_LEAST,
+    "maintain_at_most": MetricKind.MAINTAIN_AT_MOST,
 }
 _OUTCOMES: dict[str, Outcome | None] = {
     "done": Outcome.ACHIEVED,
@@ -82,9 +101,13 @@ _OUTCOMES: dict[str, Outcome | None] = {
     "in_progress": None,
     "not_started": None,
     "blocked": None,
+    "achieved": Outcome.ACHIEVED,
+    "postponed": Outcome.POSTPONED,
+    "cancelled": Outcome.CANCELLED,
 }
+_UNIT_KINDS = {"department": UnitKind.DEPARTMENT}
 Word = TypeVar("Word")
-_NUMBER = re.compile(r"^[+-]?\d{1,20}(\.\d{1,20})?$")
+_DAY = re.compile(r"(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}")
 _HIGHEST_SCORE = Decimal(1000)
 
 
@@ -98,58 +121,79 @@ def read(files: Sequence[tuple[str, bytes]]) -> ImportedRows:
     """The rows of all files; what cannot be read is refused with its line, column and reason."""
     rows = ImportedRows()
     for name, data in files:
-        place = Place(name, 1)
         try:
-            opened = open_csv(name, data, _KNOWN)
-            _read_file(opened, rows)
+            _read_file(open_csv(name, data, _KNOWN), rows)
         except FileRefused as refused:
-            rows.refusals.append(Refusal(Place(place.file, refused.line), "", str(refused)))
+            place = Place(name, refused.line)
+            rows.refusals.append(Refusal(place, refused.column, str(refused)))
     return rows
 
 
 def _read_file(opened: CsvFile, rows: ImportedRows) -> None:
-    take = _kind_of(opened)
+    expected, take = _kind_of(opened)
+    faults = _heading_faults(opened, expected)
+    if faults:
+        rows.refusals.extend(faults)
+        return
+    mark = _decimal_mark(opened)
     for row in opened.rows():
         rows.rows_total += 1
         if rows.rows_total > MAX_ROWS:
             raise FileRefused(f"an import takes at most {MAX_ROWS} rows", row.place.line)
+        if row.fault is not None:
+            rows.refusals.append(Refusal(row.place, "", row.fault))
+            continue
         try:
-            take(_Cells(row, decimal_commas=opened.has_decimal_commas), rows)
+            take(_Cells(row, mark), rows)
         except _CellRefused as refused:
             rows.refusals.append(Refusal(row.place, refused.column, str(refused)))
 
 
-def _kind_of(opened: CsvFile) -> "Callable[[_Cells, ImportedRows], None]":
+def _kind_of(opened: CsvFile) -> "tuple[list[str], Callable[[_Cells, ImportedRows], None]]":
     for marker, expected, take in (
         ("checked_in_on", CHECK_IN_COLUMNS, _take_check_in),
         ("outcome", OUTCOME_COLUMNS, _take_outcome),
         ("kind", GOAL_COLUMNS, _take_goal),
     ):
         if marker in opened.columns:
-            missing = [each for each in expected if each not in {*opened.columns, *_OPTIONAL}]
-            unknown = [each for each in opened.columns if each not in expected]
-            if missing or unknown:
-                raise FileRefused(_heading_fault(missing, unknown))
-            return take
+            return expected, take
     raise FileRefused("the heading has neither kind (goals), checked_in_on nor outcome")
 
 
-def _heading_fault(missing: list[str], unknown: list[str]) -> str:
-    faults = []
-    if missing:
-        faults.append("the heading lacks " + ", ".join(missing))
-    if unknown:
-        faults.append("the heading has unknown columns: " + ", ".join(unknown))
-    return "; ".join(faults)
+def _heading_faults(opened: CsvFile, expected: list[str]) -> list[Refusal]:
+    place = Place(opened.name, 1)
+    lacking = {*expected} - {*opened.columns} - _OPTIONAL
+    return [
+        *(
+            Refusal(place, column, "the heading lacks this column")
+            for column in expected
+            if column in lacking
+        ),
+        *(
+            Refusal(place, column, "no column of this layout: " + ", ".join(expected))
+            for column in opened.columns
+            if column not in expected
+        ),
+    ]
+
+
+def _decimal_mark(opened: CsvFile) -> str | None:
+    """The mark that the file's numbers prove; where commas separate cells, a point by default."""
+    cells: list[str] = []
+    # Where the file breaks off is said when its rows are taken.
+    with contextlib.suppress(FileRefused):
+        for row in islice(opened.rows(), MAX_ROWS):
+            cells.extend(filter(None, map(row.cells.get, _NUMBERS)))
+    return common_mark(cells, POINT if opened.separator == "," else None)
 
 
 class _Cells:
     """The cells of one row, each read as what its column holds."""
 
-    def __init__(self, row: Row, *, decimal_commas: bool) -> None:
+    def __init__(self, row: Row, mark: str | None) -> None:
         self.place = row.place
         self._cells = row.cells
-        self._decimal_commas = decimal_commas
+        self._mark = mark
 
     def text(self, column: str, longest: int = 300) -> str | None:
         cell = unicodedata.normalize("NFC", self._cells.get(column, ""))
@@ -175,22 +219,22 @@ class _Cells:
     def number(self, column: str) -> Decimal | None:
         if (cell := self.text(column)) is None:
             return None
-        if self._decimal_commas and "." not in cell:
-            cell = cell.replace(",", ".", 1)
-        if not _NUMBER.match(cell):
-            raise _CellRefused(column, f"{cell!r} is no number; write 1234.5 without separators")
-        number = Decimal(cell)
-        if (fault := number_fault(number)) is not None:
+        try:
+            found = number(cell, self._mark)
+        except NumberRefused as refused:
+            raise _CellRefused(column, str(refused)) from None
+        if (fault := number_fault(found)) is not None:
             raise _CellRefused(column, fault)
-        return number
+        return found
 
     def day(self, column: str) -> date | None:
         if (cell := self.text(column)) is None:
             return None
-        try:
-            return date.fromisoformat(cell)
-        except ValueError:
-            raise _CellRefused(column, f"{cell!r} is no date; write 2024-12-31") from None
+        # fromisoformat alone would take week dates and dates without hyphens, too.
+        with contextlib.suppress(ValueError):
+            if _DAY.fullmatch(cell):
+                return date.fromisoformat(cell)
+        raise _CellRefused(column, f"{cell!r} is no date from 1900 to 2199; write 2024-12-31")
 
 
 def _take_goal(cells: _Cells, rows: ImportedRows) -> None:
@@ -200,6 +244,8 @@ def _take_goal(cells: _Cells, rows: ImportedRows) -> None:
         raise _CellRefused("starts_on", "must not be empty")
     if ends_on is not None and ends_on < starts_on:
         raise _CellRefused("ends_on", "must not lie before starts_on")
+    if not is_key_result and (measure := next(filter(cells.text, _MEASURES), None)) is not None:
+        raise _CellRefused(measure, "an objective has no measure of its own; its key results do")
     label, currency, unit = _unit_of_measure(cells.text("unit_of_measure", 100))
     rows.goals.append(
         ImportedGoal(
@@ -220,6 +266,7 @@ def _take_goal(cells: _Cells, rows: ImportedRows) -> None:
             start_value=cells.number("start_value"),
             target_value=cells.number("target_value"),
             final_value=cells.number("final_value"),
+            unit_kind=_UNIT_KINDS.get(cells.needed("level").casefold(), UnitKind.TEAM),
         )
     )
 

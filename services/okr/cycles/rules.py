@@ -1,6 +1,6 @@
 """Cycles and their rhythm as pure functions of dates, instants and time zones."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -127,7 +127,9 @@ _WEEKS = {Cadence.WEEKLY: 1, Cadence.EVERY_2_WEEKS: 2, Cadence.EVERY_3_WEEKS: 3}
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time.min, zone)
+    # In UTC, because the difference of two times of one zone is that of their clock faces, and
+    # a cycle across a change of clocks would end an hour before or after it is over.
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
 
 
 def _month_later(day: date) -> date:

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Index, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from kernel import clock
 from kernel.database import Tenanted, tenant_foreign_key
@@ -43,6 +43,15 @@ class Person(Tenanted, Base, kw_only=True):
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default_factory=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default_factory=clock.now)
+    assignments: Mapped[list["RoleAssignment"]] = relationship(
+        lazy="raise",
+        viewonly=True,
+        init=False,
+        order_by="RoleAssignment.id",
+        primaryjoin="and_(Person.organization_id == foreign(RoleAssignment.organization_id),"
+        " Person.id == foreign(RoleAssignment.person_id))",
+    )
+    """The roles the person holds, the oldest first."""
 
 
 class RoleAssignment(Tenanted, Base, kw_only=True):

@@ -1,0 +1,1 @@
+"""Every change that moves what somebody may do: roles, people, places, and the first of all."""

@@ -1,0 +1,29 @@
+"""The changes of people: passwords, and rows that are told to the other services."""
+
+from services.identity.people.commands.passwords import change_password
+from services.identity.people.commands.rows import (
+    EmailIsTaken,
+    TooManyPeople,
+    TooManyRoles,
+    add_person,
+    add_role,
+    change_person,
+    publish_person,
+    raise_epoch,
+    remove_role,
+    touch_person,
+)
+
+__all__ = [
+    "EmailIsTaken",
+    "TooManyPeople",
+    "TooManyRoles",
+    "add_person",
+    "add_role",
+    "change_password",
+    "change_person",
+    "publish_person",
+    "raise_epoch",
+    "remove_role",
+    "touch_person",
+]

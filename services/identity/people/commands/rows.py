@@ -1,0 +1,90 @@
+"""Rows of people and their roles; every change is told to the other services as a whole record."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kernel import clock, outbox
+from kernel.errors import Conflict
+from services.identity.people import queries, rules
+from services.identity.people.models import Person, RoleAssignment
+
+
+class EmailIsTaken(Conflict):
+    """Somebody of this organization has this address, perhaps deactivated; use another."""
+
+    title = "The address is taken"
+
+
+class TooManyPeople(Conflict):
+    """An organization holds at most 100,000 people, deactivated ones included."""
+
+    title = "There are too many people"
+
+
+class TooManyRoles(Conflict):
+    """A person holds at most 30 roles at a time; end one first."""
+
+    title = "The person holds too many roles"
+
+
+async def add_person(session: AsyncSession, person: Person) -> Person:
+    """Somebody new, within the limit and with an address of their own."""
+    if await queries.count(session) >= rules.MOST_PEOPLE:
+        raise TooManyPeople
+    await refuse_taken_email(session, person.email)
+    session.add(person)
+    await publish_person(session, person)
+    return person
+
+
+async def change_person(session: AsyncSession, person: Person, changes: dict[str, Any]) -> None:
+    """Set columns; the address must be free."""
+    if changes.get("email", person.email) != person.email:
+        await refuse_taken_email(session, changes["email"])
+    for name, value in changes.items():
+        setattr(person, name, value)
+    await touch_person(session, person)
+
+
+async def touch_person(session: AsyncSession, person: Person) -> None:
+    """A new version, told to the other services."""
+    person.version += 1
+    person.updated_at = clock.now()
+    await publish_person(session, person)
+
+
+async def publish_person(session: AsyncSession, person: Person) -> None:
+    """Tell the other services of a person as they are now."""
+    await session.flush()
+    await session.refresh(person, ["assignments"])
+    await outbox.publish(session, queries.record_of(person))
+
+
+async def raise_epoch(session: AsyncSession, person: Person) -> None:
+    """End every token the person has, in all services within five seconds."""
+    person.epoch += 1
+    await touch_person(session, person)
+
+
+async def add_role(session: AsyncSession, person: Person, role: RoleAssignment) -> RoleAssignment:
+    """One more role of a person."""
+    if len(person.assignments) >= rules.MOST_ROLES_OF_ONE:
+        raise TooManyRoles
+    session.add(role)
+    await raise_epoch(session, person)
+    return role
+
+
+async def remove_role(session: AsyncSession, person: Person, role: RoleAssignment) -> None:
+    """One role less; what tokens name falls back to the oldest that is left."""
+    await session.delete(role)
+    if person.main_assignment_id == role.id:
+        person.main_assignment_id = None
+    await raise_epoch(session, person)
+
+
+async def refuse_taken_email(session: AsyncSession, email: str) -> None:
+    """409 where somebody has the address."""
+    if (namesake := await queries.person_by_email(session, email)) is not None:
+        raise EmailIsTaken(f"Somebody of this organization has this address ({namesake.id}).")

@@ -8,7 +8,7 @@ from services.identity.base import Base
 class LoadedPlatform(Base, kw_only=True):
     """A platform as it was loaded last; no tenant's data."""
 
-    __tablename__ = "catalogue"
+    __tablename__ = "catalogue_platform"
 
     platform: Mapped[str] = mapped_column(primary_key=True)
     digest: Mapped[str]

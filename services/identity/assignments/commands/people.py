@@ -10,7 +10,7 @@ from kernel.authorization import Principal, require
 from kernel.errors import Conflict, Unprocessable
 from kernel.preconditions import require_version
 from services.identity.assignments import policy, queries
-from services.identity.assignments.commands.common import refuse_ending_last, under_lock
+from services.identity.assignments.commands.guarding import refuse_ending_last, under_lock
 from services.identity.assignments.commands.roles import person_to_name
 from services.identity.people import commands, rules, schemas
 from services.identity.people import queries as people

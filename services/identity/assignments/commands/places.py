@@ -9,7 +9,7 @@ from kernel.authorization import Authority, Principal, require
 from kernel.errors import Conflict, Unprocessable
 from kernel.preconditions import require_version
 from services.identity.assignments import policy, queries
-from services.identity.assignments.commands.common import under_lock
+from services.identity.assignments.commands.guarding import under_lock
 from services.identity.catalogue.commands import publish_organization
 from services.identity.catalogue.queries import catalogue, roles_of
 from services.identity.organizations.commands import change_organization

@@ -9,7 +9,7 @@ from kernel.authorization import Principal, require
 from kernel.errors import Conflict, Unprocessable
 from kernel.preconditions import require_version
 from services.identity.assignments import policy, queries, schemas
-from services.identity.assignments.commands.common import refuse_ending_last, under_lock
+from services.identity.assignments.commands.guarding import refuse_ending_last, under_lock
 from services.identity.catalogue.queries import roles_of
 from services.identity.catalogue.rules import Role
 from services.identity.organizations import queries as organizations

@@ -10,7 +10,7 @@ from kernel.errors import NotFound, problems
 from kernel.preconditions import IfMatch, tagged
 from kernel.transactions import Transaction
 from services.identity.assignments.commands import people as commands
-from services.identity.assignments.commands.common import LastAdministrator
+from services.identity.assignments.commands.guarding import LastAdministrator
 from services.identity.people.commands import EmailIsTaken, TooManyPeople
 from services.identity.people.models import Person
 from services.identity.people.schemas import NewPerson, PersonChange, PersonView

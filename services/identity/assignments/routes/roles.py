@@ -13,7 +13,7 @@ from kernel.preconditions import IfMatch, tagged
 from kernel.transactions import ReadOnly, Transaction
 from services.identity.assignments import schemas
 from services.identity.assignments.commands import roles as commands
-from services.identity.assignments.commands.common import LastAdministrator
+from services.identity.assignments.commands.guarding import LastAdministrator
 from services.identity.people import queries
 from services.identity.people.commands import TooManyRoles
 from services.identity.people.models import RoleAssignment

@@ -1,4 +1,4 @@
-"""`make api`: writes what a reviewer reads of the API, from the code, into `openapi/`."""
+"""`make api`: writes what a reviewer reads of the API, and pages of `docs/`, from the code."""
 
 import importlib
 import json
@@ -11,6 +11,8 @@ from pydantic import SecretStr
 from kernel import openapi
 from kernel.app import VERSION, create_app
 from kernel.config import ServiceSettings
+from services.documents import FOLDER as PAGES
+from services.documents import pages
 
 SERVICES = ("identity", "okr", "feedback")
 FOLDER = Path(__file__).parent.parent / "openapi"
@@ -45,11 +47,23 @@ def _text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
+def internal_documents(made: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Each service's document of what only its peers call."""
+    return {name: json.loads(made[f"{name}.internal.json"]) for name in SERVICES}
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    for name, text in documents():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-        print(f"openapi/{name}")  # noqa: T201 - a command says what it wrote
+    made = dict(documents())
+    for name, text in made.items():
+        _write(FOLDER / name, text)
+    for name, text in pages(internal_documents(made)):
+        _write(PAGES / name, text)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    print(path.relative_to(FOLDER.parent))  # noqa: T201 - a command says what it wrote
 
 
 if __name__ == "__main__":

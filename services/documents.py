@@ -1,0 +1,173 @@
+"""The parts of `docs/` that code can say better than a person: written by `make api` too."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import BaseSettings
+
+import contracts
+import kernel
+import services
+from contracts.event import Event, Record
+from kernel.audit import AuditEntry
+from kernel.errors import Problem
+from services.identity.catalogue.rules import read_catalogue
+
+FOLDER = Path(__file__).parent.parent / "docs"
+_NOTE = "<!-- Written by `make api` from the code; change it there. -->"
+
+
+def pages(internal: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The name and text of every generated page; `internal`: each service's internal document."""
+    for name in _module_names():
+        importlib.import_module(name)
+    yield "events.md", _events()
+    yield "calls.md", _calls(internal)
+    yield "problems.md", _problems()
+    yield "settings.md", _settings()
+    yield "capabilities.md", _capabilities()
+
+
+def _module_names() -> Iterator[str]:
+    """Every module of the three packages, so that every class below them is known."""
+    for package in (kernel, contracts, services):
+        for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if not found.name.endswith("__main__"):
+                yield found.name
+
+
+def _page(title: str, introduction: str, lines: list[str]) -> str:
+    return "\n".join([f"# {title}", "", _NOTE, "", introduction, "", *lines, ""])
+
+
+def _first_sentence(described: Any) -> str:
+    return " ".join((inspect.getdoc(described) or "").split("\n\n")[0].split())
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _subclasses(kind: type) -> Iterator[type]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _subclasses(below)
+
+
+def _events() -> str:
+    kinds = [kind for kind in _subclasses(Event) if kind is not Record]
+    known: list[Any] = [*kinds, AuditEntry]
+    lines = [_row("event", "published by", "delivered to", "what it is"), _row(*["---"] * 4)]
+    for kind in sorted(known, key=lambda each: each.name):
+        publisher = kind.name.split(".")[0] if "." in kind.name else "every service"
+        lines.append(
+            _row(f"`{kind.name}`", publisher, ", ".join(kind.subscribers), _first_sentence(kind))
+        )
+    return _page(
+        "Events",
+        "A change writes its events in its own transaction; a relay delivers them at least once, in "
+        "order within one resource (decision 0006). Records are whole, and applied if newer.",
+        lines,
+    )
+
+
+def _calls(internal: dict[str, dict[str, Any]]) -> str:
+    lines = [_row("service", "operation", "method and path", "what it does"), _row(*["---"] * 4)]
+    for service, document in internal.items():
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                said = operation.get("description", "").split("\n\n")[0].replace("\n", " ")
+                place = f"`{method.upper()} /internal{path}`"
+                lines.append(_row(service, f"`{operation['operationId']}`", place, said))
+    return _page(
+        "Calls between services",
+        "Never routed by the gateway; each call carries a token signed with the key of its pair, "
+        "good for a minute. `okr` and `feedback` also fetch identity's `/.well-known/jwks.json`.",
+        lines,
+    )
+
+
+def _problems() -> str:
+    lines = [_row("status", "type", "title", "what it means and what to do"), _row(*["---"] * 4)]
+    kinds: list[type[Problem]] = [
+        kind for kind in _subclasses(Problem) if issubclass(kind, Problem)
+    ]
+    for kind in sorted(set(kinds), key=lambda each: (int(each.status), each.type_uri())):
+        lines.append(
+            _row(str(int(kind.status)), f"`{kind.type_uri()}`", kind.title, _first_sentence(kind))
+        )
+    return _page(
+        "Problems",
+        "Every error is an RFC 9457 document of type `application/problem+json` with these members: "
+        "`type` (stable), `title`, `status`, `detail`, `request_id`, and `errors`, each naming a "
+        "`pointer` into the body or a `parameter`.",
+        lines,
+    )
+
+
+def _settings() -> str:
+    lines = []
+    kinds = [
+        kind
+        for kind in _subclasses(BaseSettings)
+        if kind.__module__.startswith(("kernel", "services"))
+    ]
+    for kind in sorted(set(kinds), key=lambda each: (each.__module__, each.__name__)):
+        lines += [f"## {kind.__name__}", "", _first_sentence(kind), ""]
+        lines += [_row("variable", "default", "what it sets"), _row(*["---"] * 3)]
+        described = _attribute_docs(kind)
+        for name, field in kind.model_fields.items():
+            default = (
+                "needed"
+                if field.is_required()
+                else f"`{field.get_default(call_default_factory=True)}`"
+            )
+            said = field.description or described.get(name, "")
+            lines.append(_row(f"`CAIRN_{name.upper()}`", default, said))
+        lines.append("")
+    return _page(
+        "Settings",
+        "Everything is set by environment variables. Those of an installation are yours; those of "
+        "a process are passed on by `cairn up`, and derived from `CAIRN_SECRET` by `cairn serve`.",
+        lines,
+    )
+
+
+def _attribute_docs(kind: type) -> dict[str, str]:
+    """The string that stands below each field in the source: its description."""
+    lines = inspect.getsource(kind).splitlines()
+    found = {}
+    for above, line in zip(lines, lines[1:], strict=False):
+        name, text = above.strip().split(":")[0], line.strip()
+        if text.startswith('"""') and name.isidentifier():
+            found[name] = text.strip('"').strip()
+    return found
+
+
+def _capabilities() -> str:
+    catalogue = read_catalogue()
+    lines = [_row("capability", "lets one", "scopes", "operations"), _row(*["---"] * 4)]
+    for capability in catalogue.capabilities.values():
+        by_scope = [
+            f"{scope}: " + ", ".join(f"`{each}`" for each in capability.operations.get(scope, ()))
+            for scope in capability.scopes
+            if capability.operations.get(scope)
+        ]
+        lines.append(
+            _row(
+                f"`{capability.name}`",
+                capability.lets_one,
+                capability.scope_rule or ", ".join(capability.scopes),
+                "; ".join(by_scope) or "none yet",
+            )
+        )
+    return _page(
+        "Capabilities",
+        "What roles are made of. A grant is written `capability@scope`; what a scope reaches is "
+        "the target's place, never the actor's.",
+        lines,
+    )

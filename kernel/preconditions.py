@@ -8,6 +8,8 @@ from fastapi import Depends, Header, Response
 from kernel.errors import BadRequest, PreconditionFailed, PreconditionRequired
 
 _TAG = re.compile(r'^"v([0-9]{1,15})"$')
+_NONE_SENT = 0
+"""Versions begin with 1."""
 
 
 class Versioned(Protocol):
@@ -37,9 +39,9 @@ def expected_version(
         Header(description='The ETag of the version you edit, such as `"v3"`.', max_length=100),
     ] = None,
 ) -> int:
-    """The version named by If-Match: 428 without one, 400 when it is no tag of ours."""
+    """The version named by If-Match, for `require_version`; 400 when it is no tag of ours."""
     if if_match is None:
-        raise PreconditionRequired
+        return _NONE_SENT
     if (match := _TAG.match(if_match.strip())) is None:
         raise BadRequest('If-Match must be one strong ETag as it was answered, such as "v3".')
     return int(match[1])
@@ -49,7 +51,12 @@ IfMatch = Annotated[int, Depends(expected_version)]
 
 
 def require_version(versioned: Versioned, expected: int) -> None:
-    """412 unless the thing, locked for change, is still at the version the client saw."""
+    """428 without If-Match, 412 unless the thing, locked for change, is still as the client saw it.
+
+    Asked by commands once the caller may make the change: 404 and 403 come before (product.md 7).
+    """
+    if expected == _NONE_SENT:
+        raise PreconditionRequired
     if versioned.version != expected:
         raise PreconditionFailed(
             f"You edit version {expected}, but it is at version {versioned.version} by now: "

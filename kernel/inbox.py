@@ -39,9 +39,16 @@ class Receipt(BaseModel):
 
 
 async def receive(
-    engine: AsyncEngine, subscribers: Subscribers, messages: list[Message]
+    engine: AsyncEngine,
+    subscribers: Subscribers,
+    messages: list[Message],
+    circumstances: Mapping[str, Any] | None = None,
 ) -> set[int]:
-    """Handle messages one by one, each in a transaction of its organization."""
+    """Handle messages one by one, each in a transaction of its organization.
+
+    Subscribers find `circumstances` in the session's `info`: `source`, who delivered by the key
+    of the call, and the service's `sealing_key`.
+    """
     taken: set[int] = set()
     for message in messages:
         subscriber = subscribers.get(message.topic)
@@ -50,6 +57,7 @@ async def receive(
             continue
         try:
             async with database.transaction(engine, message.organization_id) as session:
+                session.info.update(circumstances or {})
                 await subscriber(session, message.payload)
         except (Problem, SQLAlchemyError, ValidationError):
             logger(__name__).exception("an event could not be taken", topic=message.topic)
@@ -64,11 +72,13 @@ def events_router(subscribers: Subscribers) -> APIRouter:
 
     @router.post("/events")
     async def receive_events(
-        request: Request, _: InternalCaller, messages: Annotated[list[Message], Body()]
+        request: Request, caller: InternalCaller, messages: Annotated[list[Message], Body()]
     ) -> Receipt:
         """Take delivered events; what is not in the receipt will be delivered again."""
         runtime = request.app.state.runtime
-        taken = await receive(runtime.engine, subscribers, messages)
+        sealing_key = runtime.settings.sealing_key.get_secret_value()
+        circumstances = {"source": caller, "sealing_key": sealing_key}
+        taken = await receive(runtime.engine, subscribers, messages, circumstances)
         runtime.authorities.forget()
         return Receipt(taken=sorted(taken))
 

@@ -119,17 +119,24 @@ def _plain(part: Any) -> Any:
 
 
 async def paginate(
-    session: AsyncSession, statement: Select[Any], page: Page, *, by: Sequence[Any]
+    session: AsyncSession,
+    statement: Select[Any],
+    page: Page,
+    *,
+    by: Sequence[Any],
+    descending: bool = False,
 ) -> Paged[Any]:
-    """One page of `statement` in the order of `by`, ascending, whose last column is the id.
+    """One page of `statement` in the order of `by`, all up or all down, whose last is unique.
 
     Columns that may be null must be passed as `coalesce(…)`: keyset paging loses null keys. The
     attribute names of `by` are read back from the last row, so they must be columns of its entity.
     """
+    key, order = tuple_(*by), [column.desc() if descending else column.asc() for column in by]
     if page.after is not None:
-        statement = statement.where(tuple_(*by) > tuple_(*page.after))
-    rows = (await session.scalars(statement.order_by(*by).limit(page.limit + 1))).all()
+        last = tuple_(*page.after)
+        statement = statement.where(key < last if descending else key > last)
+    rows = (await session.scalars(statement.order_by(*order).limit(page.limit + 1))).all()
     items = rows[: page.limit]
     more = len(rows) > page.limit
-    key = [getattr(items[-1], column.key) for column in by] if more else []
-    return Paged(items, page.seal(key) if more else None)
+    end = [getattr(items[-1], column.key) for column in by] if more else []
+    return Paged(items, page.seal(end) if more else None)

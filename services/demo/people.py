@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import audit, database
-from services.demo.reading import Demo, address_of
+from services.demo.reading import Demo
 from services.identity.catalogue.commands import publish_organization
 from services.identity.organizations.commands import add_organization
 from services.identity.organizations.models import Organization
@@ -75,7 +75,7 @@ async def _load_people(
             session,
             Person(
                 name=person.name,
-                email=address_of(demo.slug, person.role),
+                email=demo.address_of(person),
                 manager_id=manager.id if manager else None,
                 main_unit_id=unit_id,
                 unit_ids=[unit_id],

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, distinct, func, literal, or_, select
+from sqlalchemy import Select, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -151,7 +151,7 @@ async def held_roles(session: AsyncSession, person_id: UUID) -> Sequence[RoleAss
 
 async def roles_in_use(session: AsyncSession) -> set[str]:
     """The roles that somebody holds, active or not."""
-    return set(await session.scalars(select(distinct(RoleAssignment.role))))
+    return set(await session.scalars(select(RoleAssignment.role).distinct()))
 
 
 async def holders_at(
@@ -160,9 +160,9 @@ async def holders_at(
     """Who holds one of the roles at one of the units."""
     return set(
         await session.scalars(
-            select(distinct(RoleAssignment.person_id)).where(
-                RoleAssignment.unit_id.in_(unit_ids), RoleAssignment.role.in_(roles)
-            )
+            select(RoleAssignment.person_id)
+            .distinct()
+            .where(RoleAssignment.unit_id.in_(unit_ids), RoleAssignment.role.in_(roles))
         )
     )
 

@@ -37,6 +37,8 @@ DOCUMENT = {
     },
 }
 ISSUER = "https://okr.example"
+# Only ends a test that would hang: far above every deadline that a test sets.
+_PATIENCE = aiohttp.ClientTimeout(total=15)
 
 
 @dataclass
@@ -232,7 +234,9 @@ async def running(
     port = listener.getsockname()[1]
     async with (
         served(app, fd=listener.fileno(), proxy_headers=False, http="httptools"),
-        aiohttp.ClientSession(f"http://127.0.0.1:{port}", auto_decompress=False) as session,
+        aiohttp.ClientSession(
+            f"http://127.0.0.1:{port}", auto_decompress=False, timeout=_PATIENCE
+        ) as session,
     ):
         yield Running(app, port, Client(session))
     listener.close()

@@ -97,7 +97,10 @@ async def test_the_total_deadline_ends_an_answer_that_trickles(world):
     world.okr.answer = trickle
     gateway = await world.gateway(gateway_total_seconds=0.4)
 
-    received = await gateway.raw(b"GET /v1/objectives/1 HTTP/1.1\r\nHost: h\r\n\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"GET /v1/objectives/1 HTTP/1.1\r\nHost: h\r\n\r\n")
+    received = await asyncio.wait_for(reader.read(), 15)
+    writer.close()
 
     assert received.startswith(b"HTTP/1.1 200 OK")
     # The end of a chunked answer is missing: the client knows that it is not whole.

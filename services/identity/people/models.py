@@ -40,6 +40,8 @@ class Person(Tenanted, Base, kw_only=True):
     is_active: Mapped[bool] = mapped_column(default=True)
     epoch: Mapped[int] = mapped_column(default=1)
     """Rises with every change of authority or password: older tokens are refused."""
+    session_epoch: Mapped[int] = mapped_column(default=1)
+    """Rises when all sessions of the person end: those that began before are not refreshed."""
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default_factory=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default_factory=clock.now)

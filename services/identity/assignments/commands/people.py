@@ -105,7 +105,7 @@ async def deactivate_person(session: AsyncSession, actor: Principal, person_id: 
     if not person.is_active:
         raise PersonIsInactive
     person.is_active = False
-    await commands.raise_epoch(session, person)
+    await commands.end_sessions(session, person)
     policy.authorise_grant(actor, before, await queries.authority_of(session, person))
     await audit.record(session, actor, "person.deactivated", ("person", person.id))
     return person

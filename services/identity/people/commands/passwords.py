@@ -17,7 +17,7 @@ from kernel.authorization import Principal
 from kernel.errors import TooManyRequests, Unprocessable
 from services.identity.organizations import queries as organizations
 from services.identity.people import queries, rules, schemas
-from services.identity.people.commands.rows import raise_epoch
+from services.identity.people.commands.rows import end_sessions
 
 MOST_WAITING = 20
 # OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane.
@@ -107,5 +107,5 @@ async def change_password(
         if not await asyncio.to_thread(_verified, current, person.password_hash):
             raise Unprocessable.field("/current_password", "This is not the current password.")
         person.password_hash = await asyncio.to_thread(_ARGON.hash, clear)
-    await raise_epoch(session, person)
+    await end_sessions(session, person)
     await audit.record(session, actor, "person.password_changed", ("person", person.id))

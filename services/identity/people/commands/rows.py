@@ -67,6 +67,12 @@ async def raise_epoch(session: AsyncSession, person: Person) -> None:
     await touch_person(session, person)
 
 
+async def end_sessions(session: AsyncSession, person: Person) -> None:
+    """End every token the person has, and every session that could give a new one."""
+    person.session_epoch += 1
+    await raise_epoch(session, person)
+
+
 async def add_role(session: AsyncSession, person: Person, role: RoleAssignment) -> RoleAssignment:
     """One more role of a person."""
     if len(person.assignments) >= rules.MOST_ROLES_OF_ONE:

@@ -1,0 +1,114 @@
+"""Jobs are done once, by whoever is free, and survive a runner that dies."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, select
+
+from kernel import clock, database, jobs
+from kernel.ids import uuid7
+from kernel.jobs import JOB
+
+
+@pytest.fixture(autouse=True)
+async def no_jobs(engine):
+    async with database.transaction(engine) as session:
+        await session.execute(delete(JOB))
+
+
+async def enqueue(engine, due_at=None):
+    async with database.transaction(engine, uuid7()) as session:
+        return await jobs.enqueue(session, "count", {"by": 1}, due_at)
+
+
+async def state_of(engine, job_id):
+    async with database.transaction(engine) as session:
+        return await session.scalar(select(JOB.c.state).where(JOB.c.id == job_id))
+
+
+class Counting:
+    def __init__(self):
+        self.done = 0
+        self.fails = False
+
+    async def __call__(self, engine, organization_id, payload):
+        if self.fails:
+            raise ValueError("not today")
+        self.done += payload["by"]
+
+
+async def test_a_job_is_done_once(engine):
+    job_id = await enqueue(engine)
+    counting = Counting()
+
+    ran = [await jobs.run_due_job(engine, {"count": counting}) for _ in range(2)]
+
+    assert (ran, counting.done, await state_of(engine, job_id)) == ([True, False], 1, "done")
+
+
+async def test_a_job_of_later_waits_and_one_of_another_kind_is_left_alone(engine):
+    await enqueue(engine, clock.now() + timedelta(hours=1))
+    counting = Counting()
+
+    assert not await jobs.run_due_job(engine, {"count": counting})
+    assert not await jobs.run_due_job(engine, {"other": counting})
+    with clock.frozen_at(clock.now() + timedelta(hours=2)):
+        assert await jobs.run_due_job(engine, {"count": counting})
+
+
+async def test_a_failing_job_is_tried_again_later_and_given_up_after_five(engine):
+    job_id = await enqueue(engine)
+    counting = Counting()
+    counting.fails = True
+    at = clock.now()
+    for attempt in range(5):
+        with clock.frozen_at(at + timedelta(minutes=attempt)):
+            assert await jobs.run_due_job(engine, {"count": counting})
+
+    assert await state_of(engine, job_id) == "failed"
+
+
+async def test_a_job_whose_runner_died_is_taken_by_the_next(engine):
+    await enqueue(engine)
+    assert await jobs._take(engine, ["count"]) is not None
+    counting = Counting()
+
+    while_leased = await jobs.run_due_job(engine, {"count": counting})
+    with clock.frozen_at(clock.now() + jobs.LEASE + timedelta(seconds=1)):
+        afterwards = await jobs.run_due_job(engine, {"count": counting})
+
+    assert (while_leased, afterwards, counting.done) == (False, True, 1)
+
+
+async def test_two_runners_never_take_the_same_job(engine):
+    for _ in range(10):
+        await enqueue(engine)
+    counting = Counting()
+
+    async def run():
+        while await jobs.run_due_job(engine, {"count": counting}):
+            pass
+
+    await asyncio.gather(run(), run(), run())
+
+    assert counting.done == 10
+
+
+async def test_a_loop_goes_on_after_a_stumble_and_is_woken_by_the_bell():
+    bell = jobs.Bell()
+    seen = []
+
+    async def step():
+        seen.append(len(seen))
+        if len(seen) == 1:
+            raise OSError("the database is away")
+        return len(seen) == 2
+
+    task = asyncio.create_task(jobs.repeat(step, bell.listener(), poll=60))
+    await asyncio.sleep(0.02)
+    bell.set()
+    await asyncio.sleep(0.02)
+    task.cancel()
+
+    assert len(seen) == 3

@@ -5,7 +5,7 @@ operator would, past any authority; `call` acts as somebody through the real app
 makes the principal for commands.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from uuid import UUID
 import httpx2
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import database
@@ -190,3 +190,18 @@ def internal_headers(app: FastAPI, caller: str) -> dict[str, str]:
     """What a call of another service, or of the operator, carries."""
     key = app.state.runtime.settings.peer_keys[f"{caller}>identity"].get_secret_value()
     return {"Authorization": f"Bearer {signed_call(key, caller, 'identity')}"}
+
+
+async def count_statements(engine: AsyncEngine, work: Awaitable[Any]) -> int:
+    """How many statements the database is sent while `work` is done."""
+    sent: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    try:
+        await work
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", note)
+    return len(sent)

@@ -83,13 +83,17 @@ async def add_root(session: AsyncSession, name: str) -> Unit:
 async def change_unit(session: AsyncSession, unit: Unit, changes: dict[str, Any]) -> None:
     """Name and kind, and with `parent_id` a move of everything below."""
     parent_id: UUID | None = changes.get("parent_id", unit.parent_id)
+    parent = None
     if parent_id is not None and parent_id != unit.parent_id:
-        await _move(session, unit, await unit_to_name(session, parent_id, "/parent_id"))
+        parent = await unit_to_name(session, parent_id, "/parent_id")
+        await _refuse_place(session, unit, parent)
     name = changes.get("name", unit.name)
-    if unit.parent_id is not None and {"name", "parent_id"} & changes.keys():
-        await _refuse_taken_name(session, unit.parent_id, name, but=unit.id)
+    if parent_id is not None and {"name", "parent_id"} & changes.keys():
+        await _refuse_taken_name(session, parent_id, name, but=unit.id)
     unit.name = name
     unit.kind = changes.get("kind", unit.kind)
+    if parent is not None:
+        await _move(session, unit, parent)
     await touch_unit(session, unit)
 
 
@@ -176,11 +180,14 @@ async def unit_to_name(session: AsyncSession, unit_id: UUID, pointer: str) -> Un
     return unit
 
 
-async def _move(session: AsyncSession, unit: Unit, parent: Unit) -> None:
+async def _refuse_place(session: AsyncSession, unit: Unit, parent: Unit) -> None:
     if unit.id in parent.path:
         raise Unprocessable.field("/parent_id", "A unit cannot be below itself; name another one.")
     if rules.is_too_deep(len(parent.path), await queries.height(session, unit)):
         raise too_deep()
+
+
+async def _move(session: AsyncSession, unit: Unit, parent: Unit) -> None:
     before = len(unit.path)
     unit.parent_id = parent.id
     await session.flush()

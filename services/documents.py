@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import itertools
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,8 @@ def _row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _subclasses(kind: type) -> Iterator[type]:
+def _subclasses(kind: type) -> Iterator[Any]:
+    below: Any
     for below in kind.__subclasses__():
         yield below
         yield from _subclasses(below)
@@ -69,8 +71,8 @@ def _events() -> str:
         )
     return _page(
         "Events",
-        "A change writes its events in its own transaction; a relay delivers them at least once, in "
-        "order within one resource (decision 0006). Records are whole, and applied if newer.",
+        "A change writes its events in its own transaction; a relay delivers them at least once, "
+        "in order within one resource (decision 0006). Records are whole, and applied if newer.",
         lines,
     )
 
@@ -93,16 +95,14 @@ def _calls(internal: dict[str, dict[str, Any]]) -> str:
 
 def _problems() -> str:
     lines = [_row("status", "type", "title", "what it means and what to do"), _row(*["---"] * 4)]
-    kinds: list[type[Problem]] = [
-        kind for kind in _subclasses(Problem) if issubclass(kind, Problem)
+    kinds = sorted(set(_subclasses(Problem)), key=lambda kind: (int(kind.status), kind.type_uri()))
+    lines += [
+        _row(str(int(kind.status)), f"`{kind.type_uri()}`", kind.title, _first_sentence(kind))
+        for kind in kinds
     ]
-    for kind in sorted(set(kinds), key=lambda each: (int(each.status), each.type_uri())):
-        lines.append(
-            _row(str(int(kind.status)), f"`{kind.type_uri()}`", kind.title, _first_sentence(kind))
-        )
     return _page(
         "Problems",
-        "Every error is an RFC 9457 document of type `application/problem+json` with these members: "
+        "Every error is an RFC 9457 document, `application/problem+json`, with these members: "
         "`type` (stable), `title`, `status`, `detail`, `request_id`, and `errors`, each naming a "
         "`pointer` into the body or a `parameter`.",
         lines,
@@ -141,7 +141,7 @@ def _attribute_docs(kind: type) -> dict[str, str]:
     """The string that stands below each field in the source: its description."""
     lines = inspect.getsource(kind).splitlines()
     found = {}
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in itertools.pairwise(lines):
         name, text = above.strip().split(":")[0], line.strip()
         if text.startswith('"""') and name.isidentifier():
             found[name] = text.strip('"').strip()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapper, configure_mappers
 from kernel.database import Tenanted, new_metadata, row_security
 
 SERVICES = ("identity", "okr", "feedback")
-# Closed and reviewed (decision 4): the relay, the fold, jobs and a login run before a tenant is known.
+# Closed and reviewed (decision 0004): relay, fold, jobs and sign-in run before a tenant is known.
 WITHOUT_TENANT = {"outbox", "job", "stale_objective", "organization", "signing_key"}
 WITHOUT_TENANT |= {"catalogue_platform"}
 # Identity reads its rows before the tenant is known; each has its reason in its model's docstring.
@@ -61,7 +61,7 @@ def faults_of(table: Table) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize(("service", "table"), list(tables()), ids=lambda value: str(value))
+@pytest.mark.parametrize(("service", "table"), list(tables()), ids=str)
 def test_a_tenants_rows_point_only_at_its_own(service, table):
     assert faults_of(table) == [], (
         "Begin every key, unique constraint and foreign key with organization_id "

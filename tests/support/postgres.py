@@ -19,11 +19,14 @@ async def serve(folder: Path) -> None:
     data = DataFolder(folder)
     data.prepare()
     with data.locked():
-        async with embedded_server(
-            data, data.socket_folder(), CONNECTIONS, lambda line: print(line, file=sys.stderr)
-        ) as address:
-            print(address.text, flush=True)
+        async with embedded_server(data, data.socket_folder(), CONNECTIONS, _complain) as address:
+            sys.stdout.write(address.text + "\n")
+            sys.stdout.flush()
             await asyncio.to_thread(sys.stdin.read)
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(line + "\n")
 
 
 def start(folder: Path) -> tuple[subprocess.Popen[str], str]:

@@ -47,7 +47,7 @@ class NewFeedbackFollowUp(Input):
 
 
 class FeedbackRequestEdit(Input):
-    """What the asker may change; a field that is not sent stays."""
+    """What the asker may change; a field that is not sent stays, and so does a null question."""
 
     question: Words | None = None
     due_on: Day | None = None

@@ -102,6 +102,20 @@ async def test_a_due_day_that_moved_away_reminds_at_its_new_place_only(asked):
     )
 
 
+async def test_two_jobs_of_one_due_day_remind_once(asked):
+    world, owner, _, request_id = asked
+    actor = await world.principal(owner)
+    with clock.frozen_at(NOON):
+        async with database.transaction(world.engine, world.id) as session:
+            edit = FeedbackRequestEdit(due_on=date(2026, 3, 10))
+            await commands.edit_request(session, actor, UUID(request_id), edit, 1)
+
+    await _pass_time_until(world, datetime(2026, 3, 9, 12, tzinfo=UTC))
+
+    actions = [entry["action"] for entry in await world.audit_entries()]
+    assert actions.count("feedback_request.reminded") == 1
+
+
 async def test_a_request_that_is_due_tomorrow_does_not_remind_at_once(world: World):
     owner, colleague = await world.person("feedback.request@own"), await world.person()
     goal = await world.told(world.objective(owner))

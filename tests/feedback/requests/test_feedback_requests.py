@@ -352,6 +352,22 @@ async def test_only_who_was_asked_answers_and_only_while_it_is_not_closed(
         await world.call(owner, "POST", f"{path}/{action}", status=409)
 
 
+async def test_everybody_answering_at_once_settles_the_request(world: World, owner: UUID):
+    people = [await world.person() for _ in range(4)]
+    goal = await world.told(world.objective(owner))
+    path = f"{REQUESTS}/{(await _ask(world, owner, goal, people))['id']}"
+
+    await asyncio.gather(
+        *(
+            world.call(person, "POST", f"{path}/responses", json={"body": "x"}, status=201)
+            for person in people
+        )
+    )
+
+    settled = await world.call(owner, "GET", path)
+    assert (settled["state"], settled["version"]) == ("answered", 5)
+
+
 async def test_a_request_is_followed_up_by_one_of_its_own(
     world: World, owner: UUID, colleague: UUID
 ):

@@ -202,17 +202,20 @@ async def _all_ready(children: dict[str, Child]) -> None:
 async def installation_running(settings: InstallationSettings, say: Say) -> AsyncIterator[Running]:
     """The services that run on the data folder, or, when none do, our own for the context."""
     folder = DataFolder(settings.data)
-    if folder.path.exists() and folder.is_held:
-        installation = await _joined(settings, folder)
+    installation = await _joined(settings, folder) if folder.path.exists() else None
+    if installation is not None:
         yield Running(installation, database_of_running(folder, installation))
         return
     async with services_running(settings, say) as running:
         yield running
 
 
-async def _joined(settings: InstallationSettings, folder: DataFolder) -> Installation:
+async def _joined(settings: InstallationSettings, folder: DataFolder) -> Installation | None:
+    """The installation that runs on the folder, once it is ready; None when none does."""
     patience = time.monotonic() + SECONDS_TO_BE_READY
     while True:
+        if not folder.is_held:
+            return None
         peers = folder.read_running().get("peers", {})
         addresses = [address for listed in peers.values() for address in listed]
         if addresses and all([await answers_ready(address) for address in addresses]):

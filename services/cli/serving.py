@@ -40,6 +40,7 @@ def serve(name: str, *, uds: Path | None, descriptor: int | None, host: str, por
         ws="none",
         lifespan="on",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,

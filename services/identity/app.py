@@ -11,9 +11,13 @@ from kernel.authorization import Authority
 from migrations import heads
 from services.identity.assignments import routes as assignments
 from services.identity.assignments.queries import load_authority
+from services.identity.audit import routes as audit
+from services.identity.audit.subscribers import SUBSCRIBERS
 from services.identity.catalogue import routes as catalogue
 from services.identity.organizations import routes as organizations
 from services.identity.people import routes as people
+from services.identity.tokens import jobs, queries
+from services.identity.tokens import routes as tokens
 from services.identity.units import routes as units
 
 
@@ -33,10 +37,15 @@ SERVICE = Service(
         *units.ROUTERS,
         *assignments.ROUTERS,
         *catalogue.ROUTERS,
+        *tokens.ROUTERS,
+        *audit.ROUTERS,
     ],
     internal_routers=assignments.INTERNAL_ROUTERS,
-    subscribers={},
+    subscribers=SUBSCRIBERS,
     authority=_authority,
+    keys=queries.signing_keys,
+    loops=jobs.LOOPS,
+    on_start=jobs.make_first_key,
     migration_head=lambda: heads.head("identity"),
 )
 

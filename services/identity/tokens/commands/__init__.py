@@ -1,0 +1,29 @@
+"""The changes of sessions and keys: signing in, refreshing, ending, and rotating."""
+
+from services.identity.tokens.commands.keys import keep_signing_keys, rotate_signing_key
+from services.identity.tokens.commands.sessions import (
+    IssuedTokens,
+    Issuer,
+    RefreshTokenIsOver,
+    SignInRefused,
+    end_all_sessions,
+    end_own_session,
+    refresh,
+    sign_in,
+)
+from services.identity.tokens.commands.throttling import TooManyFailures, forget_old_counters
+
+__all__ = [
+    "IssuedTokens",
+    "Issuer",
+    "RefreshTokenIsOver",
+    "SignInRefused",
+    "TooManyFailures",
+    "end_all_sessions",
+    "end_own_session",
+    "forget_old_counters",
+    "keep_signing_keys",
+    "refresh",
+    "rotate_signing_key",
+    "sign_in",
+]

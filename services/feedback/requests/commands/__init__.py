@@ -14,7 +14,6 @@ from services.feedback.requests.commands.asking import (
     edit_request,
     follow_up,
 )
-from services.feedback.requests.commands.common import RequestIsClosed
 from services.feedback.requests.commands.giving import (
     NotWider,
     give_feedback,
@@ -28,6 +27,7 @@ from services.feedback.requests.commands.reminding import (
     remind_of_due_day,
     remind_recipients,
 )
+from services.feedback.requests.commands.subjects import RequestIsClosed
 
 __all__ = [
     "REMIND",

@@ -8,7 +8,7 @@ from kernel import clock
 from kernel.authorization import Principal, require
 from kernel.errors import Conflict
 from services.feedback.requests import policy, queries, rules
-from services.feedback.requests.commands.common import RequestIsClosed, record, touch
+from services.feedback.requests.commands.subjects import RequestIsClosed, record, touch
 from services.feedback.requests.models import Feedback, FeedbackRecipient, FeedbackRequest
 from services.feedback.requests.rules import FeedbackRecipientState, FeedbackRequestState
 from services.feedback.requests.schemas import FeedbackDecline, NewFeedbackResponse

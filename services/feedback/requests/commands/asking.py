@@ -14,7 +14,8 @@ from kernel.preconditions import require_version
 from services.feedback.directory import queries as directory
 from services.feedback.directory.models import Subject
 from services.feedback.requests import policy, queries, rules
-from services.feedback.requests.commands.common import (
+from services.feedback.requests.commands.reminding import plan_reminder
+from services.feedback.requests.commands.subjects import (
     RequestIsClosed,
     named_goal,
     record,
@@ -23,7 +24,6 @@ from services.feedback.requests.commands.common import (
     today_of,
     touch,
 )
-from services.feedback.requests.commands.reminding import plan_reminder
 from services.feedback.requests.models import FeedbackRecipient, FeedbackRequest
 from services.feedback.requests.rules import MOST_OPEN_REQUESTS, Audience, FeedbackRequestState
 from services.feedback.requests.schemas import (

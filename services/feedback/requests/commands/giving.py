@@ -9,7 +9,7 @@ from kernel.authorization import Principal, require
 from kernel.errors import Conflict
 from kernel.preconditions import require_version
 from services.feedback.requests import policy, queries, rules
-from services.feedback.requests.commands.common import named_goal, place_of, touch
+from services.feedback.requests.commands.subjects import named_goal, place_of, touch
 from services.feedback.requests.models import Feedback
 from services.feedback.requests.rules import Audience
 from services.feedback.requests.schemas import FeedbackEdit, NewFeedback

@@ -10,7 +10,7 @@ from kernel.authorization import Principal, require
 from kernel.errors import Conflict
 from services.feedback.directory import queries as directory
 from services.feedback.requests import policy, queries, rules
-from services.feedback.requests.commands.common import (
+from services.feedback.requests.commands.subjects import (
     RequestIsClosed,
     named_goal,
     record,

@@ -125,6 +125,11 @@ def _fill_tenant(session: Session, _: Any, __: Any) -> None:
             row.organization_id = session.info["organization_id"]
 
 
+def json_text(value: Any) -> str:
+    """What a JSON column holds; ids and instants as text."""
+    return json.dumps(value, default=str, allow_nan=False)
+
+
 def create_engine(settings: ServiceSettings) -> AsyncEngine:
     """The service's pool; a full one refuses after two seconds instead of queueing without end."""
     cache: dict[str, Any] = (
@@ -141,7 +146,7 @@ def create_engine(settings: ServiceSettings) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=2,
         hide_parameters=True,
-        json_serializer=lambda value: json.dumps(value, default=str, allow_nan=False),
+        json_serializer=json_text,
         connect_args={"timeout": 5, "server_settings": {"statement_timeout": "15000"}, **cache},
     )
 

@@ -1,0 +1,98 @@
+"""Loads the sixteen demo companies into running services, in seconds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Text, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from kernel import database
+from kernel.outbox import OUTBOX
+from services.demo.goals import load_goals
+from services.demo.people import Company, load_people
+from services.demo.reading import Demo, read_demos
+from services.demo.talks import load_talks
+from services.identity.catalogue.rules import read_catalogue
+from services.identity.organizations.queries import organization_by_slug
+from services.identity.people.commands import passwords
+
+# The services deliver what the loading leaves in their outboxes; they are running and need a core.
+_AT_A_TIME = 4
+_PATIENCE = 60.0
+
+Say = Callable[[str], None]
+
+
+async def load_demo(urls: dict[str, str], password: str, say: Say) -> None:
+    """Load every demo company that is not there yet; `urls`: each service's own database.
+
+    Returns when okr and feedback know everybody and every goal, so that the first login meets no
+    service that does not know it.
+    """
+    async with AsyncExitStack() as stack:
+        engines = {
+            name: await stack.enter_async_context(_engine(url)) for name, url in urls.items()
+        }
+        demos = read_demos(read_catalogue())
+        missing = [demo for demo in demos if not await _is_there(engines["identity"], demo.slug)]
+        if not missing:
+            say("The demo companies are there already.")
+            return
+        say(f"Loading {len(missing)} demo companies.")
+        password_hash = await passwords.hashed(password)
+        companies = [
+            (demo, await load_people(engines["identity"], demo, password_hash)) for demo in missing
+        ]
+        organization_ids = [company.organization_id for _, company in companies]
+        await _delivered(engines["identity"], organization_ids, "identity.")
+        limit = asyncio.Semaphore(_AT_A_TIME)
+        await asyncio.gather(
+            *(_load_company(engines, demo, company, limit) for demo, company in companies)
+        )
+
+
+async def _load_company(
+    engines: dict[str, AsyncEngine], demo: Demo, company: Company, limit: asyncio.Semaphore
+) -> None:
+    async with limit:
+        goals = await load_goals(engines["okr"], demo, company)
+        if demo.feedback_requests or demo.feedback:
+            await _delivered(engines["okr"], [company.organization_id], "okr.")
+            await load_talks(engines["feedback"], demo, company, goals)
+
+
+async def _is_there(engine: AsyncEngine, slug: str) -> bool:
+    async with database.transaction(engine, read_only=True) as session:
+        return await organization_by_slug(session, slug) is not None
+
+
+async def _delivered(engine: AsyncEngine, organization_ids: list[UUID], topics: str) -> None:
+    """Wait until the peers have taken what was told of these organizations."""
+    waiting: Any = (
+        select(func.count())
+        .select_from(OUTBOX)
+        .where(
+            OUTBOX.c.organization_id.in_(organization_ids),
+            cast(OUTBOX.c.topic, Text).startswith(topics),
+        )
+    )
+    async with asyncio.timeout(_PATIENCE):
+        while True:
+            async with database.transaction(engine, read_only=True) as session:
+                if not await session.scalar(waiting):
+                    return
+            await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(
+        url, pool_size=_AT_A_TIME + 1, json_serializer=database.json_text, hide_parameters=True
+    )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()

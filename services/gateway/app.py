@@ -77,7 +77,7 @@ class Gateway:
         request_id = str(uuid7())
         request: Incoming | None = None
         try:
-            request = framing.read(scope, request_id)
+            request = framing.read(scope, request_id, self._settings.gateway_trusted_proxies)
             status = await self._answer(request, receive, send, request_id)
         except ClientLeft:
             status = _CLIENT_LEFT

@@ -1,6 +1,7 @@
 """The settings of one gateway process, read from the environment and typed."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -32,6 +33,10 @@ class GatewaySettings(BaseSettings):
     gateway_openapi: Path = Path(__file__).parents[2] / "openapi" / "cairn.json"
     """The merged document: what is served at /openapi.json, and which service answers what."""
 
+    gateway_trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Addresses or networks, separated by commas, whose `X-Forwarded-For` is believed: what ends
+    TLS in front. Without it everybody behind such a proxy counts as one client address."""
+
     gateway_requests_per_minute: int = Field(default=60_000, ge=0)
     """Requests of one person."""
     gateway_anonymous_per_minute: int = Field(default=6_000, ge=0)
@@ -55,11 +60,11 @@ class GatewaySettings(BaseSettings):
     gateway_connections: int = Field(default=512, ge=1)
     """To one address of a service; further requests wait as for a connection, then get 503."""
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "gateway_trusted_proxies", mode="before")
     @classmethod
     def _split(cls, listed: str | tuple[str, ...]) -> tuple[str, ...]:
-        origins = listed.split(",") if isinstance(listed, str) else listed
-        return tuple(origin.strip() for origin in origins if origin.strip())
+        entries = listed.split(",") if isinstance(listed, str) else listed
+        return tuple(entry.strip() for entry in entries if entry.strip())
 
     @field_validator("cors_origins")
     @classmethod

@@ -11,6 +11,7 @@ from multidict import CIMultiDict, istr
 from starlette.types import Scope
 
 from kernel.errors import BadRequest
+from services.gateway.addresses import Network, client_of
 from services.gateway.answers import MethodNotAllowed
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -40,10 +41,20 @@ _READ_HERE = frozenset(
         b"transfer-encoding",
         b"origin",
         b"access-control-request-method",
+        b"x-forwarded-for",
     }
 )
 _KNOWN = _READ_HERE | _FORWARDED.keys()
-_LISTS = frozenset({b"accept", b"accept-encoding", b"accept-language", b"if-none-match", b"prefer"})
+_LISTS = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"if-none-match",
+        b"prefer",
+        b"x-forwarded-for",
+    }
+)
 _NAME = re.compile(rb"[A-Za-z0-9-]+")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -69,14 +80,14 @@ class Incoming:
     has_body: bool
     content_length: int | None
     address: str
-    """The client's, as the server in front of this application reports it."""
+    """The client's: of the connection, or what a trusted proxy says."""
 
     @property
     def is_multipart(self) -> bool:
         return self.headers.get("Content-Type", "").lower().startswith("multipart/form-data")
 
 
-def read(scope: Scope, request_id: str) -> Incoming:
+def read(scope: Scope, request_id: str, trusted: tuple[Network, ...] = ()) -> Incoming:
     """The request of an ASGI scope; `BadRequest` for one that could be read in two ways."""
     method = scope["method"]
     if method not in METHODS:
@@ -87,9 +98,10 @@ def read(scope: Scope, request_id: str) -> Incoming:
     values = _headers(scope["headers"])
     _check_host(values.get(b"host"), scope["http_version"])
     has_body, content_length = _body(values, method)
-    address = scope["client"][0] if scope["client"] else ""
-    headers = CIMultiDict([(_REQUEST_ID, request_id), (_FORWARDED_FOR, address)])
     try:
+        forwarded = values.get(b"x-forwarded-for", b"").decode("ascii")
+        address = client_of(scope["client"][0] if scope["client"] else "", forwarded, trusted)
+        headers = CIMultiDict([(_REQUEST_ID, request_id), (_FORWARDED_FOR, address)])
         for name, value in values.items():
             if name in _FORWARDED:
                 headers.add(_FORWARDED[name], value.decode("ascii"))

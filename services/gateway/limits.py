@@ -6,7 +6,6 @@ are rows of a service.
 """
 
 import asyncio
-import ipaddress
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -24,6 +23,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from kernel import logging
 from kernel.auth import ALGORITHM, TokenVerifier
 from kernel.errors import TooManyRequests, Unauthenticated, Unavailable
+from services.gateway.addresses import network_of
 from services.gateway.config import GatewaySettings
 from services.gateway.framing import Incoming
 
@@ -85,19 +85,19 @@ class RateLimits:
     async def admit(self, request: Incoming) -> None:
         """Count a request; `TooManyRequests` when its sender has used the minute up."""
         if self._sign_ins is not None and _is_sign_in(request):
-            sender = _network(request.address)
+            sender = network_of(request.address)
             if not self._limiter.test(self._sign_ins, sender):
                 raise self._refusal(self._sign_ins, sender)
         person = await self._person_of(request)
         limit = self._anonymous if person is None else self._person
-        sender = person or _network(request.address)
+        sender = person or network_of(request.address)
         if limit is not None and not self._limiter.hit(limit, sender):
             raise self._refusal(limit, sender)
 
     def answered(self, request: Incoming, status: int) -> None:
         """Count a refused sign-in; those that succeed are free (product rule)."""
         if status == 401 and self._sign_ins is not None and _is_sign_in(request):
-            self._limiter.hit(self._sign_ins, _network(request.address))
+            self._limiter.hit(self._sign_ins, network_of(request.address))
 
     async def _person_of(self, request: Incoming) -> str | None:
         if self._person is None:
@@ -130,13 +130,3 @@ def _per_minute(amount: int, name: str) -> RateLimitItemPerMinute | None:
 
 def _is_sign_in(request: Incoming) -> bool:
     return request.path == SIGN_IN and request.method == "POST"
-
-
-def _network(address: str) -> str:
-    """Whom an address stands for: a whole /64 of IPv6, which one customer is given."""
-    if ":" not in address:
-        return address
-    try:
-        return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
-    except ValueError:
-        return address

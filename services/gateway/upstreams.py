@@ -94,6 +94,7 @@ class Upstream:
         for address in self.candidates():
             async with address.session.get(address.base + path, timeout=_DOCUMENT) as response:
                 response.raise_for_status()
+                address.succeeded()
                 return await response.json()
         raise Unavailable
 

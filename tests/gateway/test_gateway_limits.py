@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from ipaddress import ip_network
 from uuid import UUID, uuid4
 
 import jwt
@@ -9,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from services.gateway.limits import _network
+from services.gateway.addresses import client_of, network_of
 from tests.gateway.standins import ISSUER, until
 
 
@@ -184,4 +185,34 @@ async def test_a_new_key_is_looked_for_when_a_token_names_it(world, key, monkeyp
     ],
 )
 def test_an_address_stands_for_the_network_one_customer_has(address, network):
-    assert _network(address) == network
+    assert network_of(address) == network
+
+
+TRUSTED = (ip_network("10.0.0.0/8"), ip_network("::1"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("192.0.2.1", "198.51.100.9", "192.0.2.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.9", "198.51.100.9"),
+        ("10.0.0.1", "203.0.113.5, 198.51.100.9, 10.2.3.4", "198.51.100.9"),
+        ("::1", "2001:db8::7", "2001:db8::7"),
+        ("10.0.0.1", "10.0.0.2", "10.0.0.2"),
+        ("", "198.51.100.9", ""),
+    ],
+)
+def test_only_trusted_proxies_say_who_their_client_is(peer, forwarded, client):
+    assert client_of(peer, forwarded, TRUSTED) == client
+    assert client_of(peer, forwarded, ()) == peer
+
+
+async def test_behind_a_trusted_proxy_each_client_has_an_allowance_of_its_own(world):
+    gateway = await world.gateway(
+        gateway_anonymous_per_minute=2, gateway_trusted_proxies="127.0.0.1, 10.0.0.0/8"
+    )
+
+    assert await statuses(gateway, 3, {"X-Forwarded-For": "192.0.2.1"}) == [200, 200, 429]
+    assert await statuses(gateway, 2, {"X-Forwarded-For": "192.0.2.1, 192.0.2.2"}) == [200, 200]
+    assert world.okr.seen[-1].header("x-forwarded-for") == "192.0.2.2"

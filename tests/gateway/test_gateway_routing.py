@@ -235,6 +235,7 @@ def test_a_service_without_an_address_stops_the_gateway(tmp_path):
         {"cors_origins": "*"},
         {"cors_origins": "https://a.example/"},
         {"gateway_body_bytes": 0},
+        {"gateway_trusted_proxies": "proxy.example"},
     ],
 )
 def test_a_wrong_setting_stops_the_gateway(wrong):

@@ -44,11 +44,7 @@ async def receive(
     messages: list[Message],
     circumstances: Mapping[str, Any] | None = None,
 ) -> set[int]:
-    """Handle messages one by one, each in a transaction of its organization.
-
-    Subscribers find `circumstances` in the session's `info`: `source`, who delivered by the key
-    of the call, and the service's `sealing_key`.
-    """
+    """Handle messages one by one, each in a transaction with `circumstances` in its `info`."""
     taken: set[int] = set()
     for message in messages:
         subscriber = subscribers.get(message.topic)

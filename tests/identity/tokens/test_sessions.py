@@ -34,9 +34,20 @@ async def test_a_sign_in_gives_tokens_as_the_product_describes_them(visitor):
     assert set(issued) == {"access_token", "token_type", "expires_in", "refresh_token"}
     assert (issued["token_type"], issued["expires_in"]) == ("Bearer", 300)
     claims = claims_of(issued["access_token"])
-    assert set(claims) == set(
-        ["iss", "sub", "aud", "iat", "exp", "jti", "org", "platform", "platform_role", "assignments", "epoch", "sid"]
-    )
+    assert set(claims) == {
+        "iss",
+        "sub",
+        "aud",
+        "iat",
+        "exp",
+        "jti",
+        "org",
+        "platform",
+        "platform_role",
+        "assignments",
+        "epoch",
+        "sid",
+    }
     assert claims["exp"] - claims["iat"] == 300
     assert claims["platform_role"] == "administrator"
     assert claims["assignments"][0]["role"] == "administrator"

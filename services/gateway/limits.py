@@ -59,7 +59,7 @@ class PublishedKeys:
                     if key.key_id is not None and key.algorithm_name == ALGORITHM
                 }
             except _NOT_FETCHED as error:
-                logging.logger(__name__).info("keys of identity not fetched", reason=repr(error))
+                logging.logger(__name__).info("keys of identity not fetched", reason=str(error))
             await asyncio.sleep(_COOL_DOWN_SECONDS if self._keys else 1)
             if self._keys:
                 await _within(self._wanted.wait(), _KEYS_FRESH_SECONDS)

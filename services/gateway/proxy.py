@@ -273,7 +273,7 @@ def _failed(address: Address, upstream: Upstream, error: Exception) -> None:
         "a service did not answer",
         upstream=upstream.name,
         address=address.name,
-        reason=repr(error),
+        reason=f"{type(error).__name__}: {error}",
     )
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from services.gateway import docs
-from services.gateway.app import Gateway
+from services.gateway.app import Gateway, create
 from services.gateway.config import GatewaySettings
 from tests.gateway.standins import DOCUMENT, ISSUER
 
@@ -268,3 +268,30 @@ async def test_many_requests_at_once_get_each_their_own_answer(world, gateway):
 
 def test_the_stand_in_document_is_like_the_real_one():
     assert docs.routes(DOCUMENT)["v1/objectives"] == docs.Route("okr", takes_files=False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"CAIRN_PEERS": "{}"}, "CAIRN_ISSUER cannot be used: Field required. Correct it."),
+        ({"CAIRN_PEERS": "{}", "CAIRN_ISSUER": ISSUER}, "CAIRN_PEERS names no address of"),
+        (
+            {"CAIRN_PEERS": "{}", "CAIRN_ISSUER": ISSUER, "CAIRN_GATEWAY_OPENAPI": "/none"},
+            "/none cannot be read",
+        ),
+    ],
+)
+def test_a_gateway_that_cannot_start_says_why_in_one_line(tmp_path, monkeypatch, environment, said):
+    document = tmp_path / "cairn.json"
+    document.write_text(json.dumps(DOCUMENT))
+    for name in ("CAIRN_PEERS", "CAIRN_ISSUER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"CAIRN_GATEWAY_OPENAPI": str(document)} | environment).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("kernel.logging.configure", lambda *_: None)
+
+    with pytest.raises(SystemExit) as ended:
+        create()
+
+    assert said in str(ended.value)
+    assert "\n" not in str(ended.value)

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from kernel.config import ServiceSettings
 from kernel.database import row_security
+from migrations import runner
 
 SERVICES = ("identity", "okr", "feedback")
 PASSWORD = "for-tests"
@@ -49,8 +50,8 @@ class Server:
         )
 
 
-async def make_template(server: Server, service: str, name: str) -> None:
-    """A database with the service's schema at head, owned by its owner role."""
+async def make_database(server: Server, service: str, name: str) -> None:
+    """An empty database, owned by the service's owner role."""
     owner, login = f"cairn_{service}_owner", f"cairn_{service}"
     connection = await server.connect()
     try:
@@ -63,12 +64,27 @@ async def make_template(server: Server, service: str, name: str) -> None:
         await connection.execute(f"CREATE DATABASE {name} OWNER {owner}")
     finally:
         await connection.close()
-    await _make_schema(server.address(name, owner, PASSWORD), service, owner, login)
 
 
-async def _make_schema(address: str, service: str, owner: str, login: str) -> None:
-    tables = "tests.kernel.toy" if service == "toy" else f"services.{service}.tables"
-    metadata = importlib.import_module(tables).metadata
+async def make_template(server: Server, service: str, name: str) -> None:
+    """A database with the service's schema at head, as an installation has it."""
+    await make_database(server, service, name)
+    owner = f"cairn_{service}_owner"
+    address = server.address(name, owner, PASSWORD)
+    if service == "toy":
+        await _make_toy(address, owner)
+    else:
+        await runner.migrate(service, address)
+    connection = await server.connect(name)
+    await connection.execute(
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO cairn_{service}"
+    )
+    await connection.close()
+
+
+async def _make_toy(address: str, owner: str) -> None:
+    """The kernel's toy has no migrations: its tables are made from its models."""
+    metadata = importlib.import_module("tests.kernel.toy").metadata
     engine = create_async_engine(address)
     async with engine.begin() as connection:
         await connection.exec_driver_sql("CREATE TABLE alembic_version (version_num text)")
@@ -77,9 +93,6 @@ async def _make_schema(address: str, service: str, owner: str, login: str) -> No
             if "organization_id" in table.primary_key.columns:
                 for statement in row_security(table.name, owner):
                     await connection.exec_driver_sql(statement)
-        await connection.exec_driver_sql(
-            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {login}"
-        )
     await engine.dispose()
 
 

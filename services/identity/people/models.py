@@ -70,6 +70,7 @@ class RoleAssignment(Tenanted, Base, kw_only=True):
             "role",
             "unit_id",
             "project_id",
+            name="uq_role_assignment_held",
             postgresql_nulls_not_distinct=True,
         ),
         Index(None, "organization_id", "unit_id"),

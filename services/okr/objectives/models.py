@@ -94,6 +94,8 @@ class Objective(Tenanted, Base, kw_only=True):
     score: Mapped[Decimal | None] = mapped_column(default=None)
     outcome: Mapped[str | None] = mapped_column(default=None)
     closing_note: Mapped[str | None] = mapped_column(default=None)
+    state_reason: Mapped[str | None] = mapped_column(default=None)
+    """Why it was returned or reopened, in the words of who did it."""
     folded_at: Mapped[datetime | None] = mapped_column(default=None)
     has_parent: Mapped[bool] = mapped_column(default=False)
     """Whether a primary link exists: a goal tree's tops are found by an index."""
@@ -230,6 +232,7 @@ class AlignmentLink(Tenanted, Base, kw_only=True):
             "objective_id",
             "parent_objective_id",
             "parent_key_result_id",
+            name="uq_alignment_link_parent",
             postgresql_nulls_not_distinct=True,
         ),
         Index(None, "organization_id", "parent_objective_id"),

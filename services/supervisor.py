@@ -26,6 +26,8 @@ from services.processes import Child, Program, Say
 SECONDS_TO_BE_READY = 90
 DEATHS_BEFORE_READY = 3
 BACKLOG = 2048
+# Everybody fetches identity's keys first of all; they are stopped in the opposite order.
+WAVES = (("identity",), ("okr", "feedback"))
 
 
 @dataclass(frozen=True)
@@ -172,16 +174,17 @@ async def services_running(settings: InstallationSettings, say: Say) -> AsyncIte
         folder.write_running(installation.peers(), installation.sockets)
         server = await stack.enter_async_context(database_running(folder, installation, say))
         await migrate_all(server, installation, say)
-        children = {
-            f"unix:{installation.socket_of(service, index)}": Child(
-                _service_program(installation, server, service, index), say
-            )
-            for service in SERVICES
-            for index in range(settings.processes_of(service))
-        }
-        say(f"Starting {', '.join(SERVICES)}.")
-        await stack.enter_async_context(_kept_running(list(children.values())))
-        await _all_ready(children)
+        for wave in WAVES:
+            say(f"Starting {' and '.join(wave)}.")
+            children = {
+                f"unix:{installation.socket_of(service, index)}": Child(
+                    _service_program(installation, server, service, index), say
+                )
+                for service in wave
+                for index in range(settings.processes_of(service))
+            }
+            await stack.enter_async_context(_kept_running(list(children.values())))
+            await _all_ready(children)
         say("All services are ready.")
         yield Running(installation, server)
 

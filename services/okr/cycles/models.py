@@ -31,6 +31,8 @@ class Cycle(Tenanted, Base, kw_only=True):
     parent_id: Mapped[UUID | None] = mapped_column(default=None)
     cadence: Mapped[str]
     state: Mapped[str] = mapped_column(default="planning")
+    state_reason: Mapped[str | None] = mapped_column(default=None)
+    """Why it was reopened, in the words of who did it."""
     source_id: Mapped[str | None] = mapped_column(default=None)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default_factory=now)

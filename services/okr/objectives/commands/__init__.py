@@ -1,0 +1,107 @@
+"""Every change of goals, one verb a function."""
+
+from services.okr.objectives.commands.assigning import (
+    assign_key_result,
+    assign_owner,
+    follow_owner,
+    join_objective,
+    leave_objective,
+)
+from services.okr.objectives.commands.closing import close_objective
+from services.okr.objectives.commands.creating import create_objective
+from services.okr.objectives.commands.cycles import (
+    close_cycle,
+    update_cycle,
+    update_goal_settings,
+)
+from services.okr.objectives.commands.editing import delete_objective, update_objective
+from services.okr.objectives.commands.key_results import (
+    add_key_result,
+    delete_key_result,
+    update_key_result,
+)
+from services.okr.objectives.commands.lifecycle import (
+    activate_objective,
+    approve_objective,
+    archive_objective,
+    reopen_objective,
+    return_objective,
+    submit_objective,
+    withdraw_objective,
+)
+from services.okr.objectives.commands.linking import (
+    create_alignment,
+    delete_alignment,
+    update_alignment,
+)
+from services.okr.objectives.commands.overriding import override_progress, resume_progress
+from services.okr.objectives.commands.recording import (
+    key_result_record,
+    mark_stale,
+    objective_record,
+    record_change,
+    remember_structure,
+    stale_mark_rows,
+)
+from services.okr.objectives.commands.refusals import (
+    CannotBeDeleted,
+    ContributesAlready,
+    DoesNotContribute,
+    LimitReached,
+    LinkExists,
+    MetricKindIsSettled,
+    NotOverridden,
+    ObjectiveIsLocked,
+    ObjectiveStateForbids,
+    ParentHasEnded,
+    TakesNoEdits,
+    WouldMakeCycle,
+)
+
+__all__ = [
+    "CannotBeDeleted",
+    "ContributesAlready",
+    "DoesNotContribute",
+    "LimitReached",
+    "LinkExists",
+    "MetricKindIsSettled",
+    "NotOverridden",
+    "ObjectiveIsLocked",
+    "ObjectiveStateForbids",
+    "ParentHasEnded",
+    "TakesNoEdits",
+    "WouldMakeCycle",
+    "activate_objective",
+    "add_key_result",
+    "approve_objective",
+    "archive_objective",
+    "assign_key_result",
+    "assign_owner",
+    "close_cycle",
+    "close_objective",
+    "create_alignment",
+    "create_objective",
+    "delete_alignment",
+    "delete_key_result",
+    "delete_objective",
+    "follow_owner",
+    "join_objective",
+    "key_result_record",
+    "leave_objective",
+    "mark_stale",
+    "objective_record",
+    "override_progress",
+    "record_change",
+    "remember_structure",
+    "reopen_objective",
+    "resume_progress",
+    "return_objective",
+    "stale_mark_rows",
+    "submit_objective",
+    "update_alignment",
+    "update_cycle",
+    "update_goal_settings",
+    "update_key_result",
+    "update_objective",
+    "withdraw_objective",
+]

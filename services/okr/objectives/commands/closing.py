@@ -1,0 +1,80 @@
+"""Objectives closed with an outcome and a score, one by one or with their cycle."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kernel import clock
+from kernel.authorization import Principal
+from services.okr.objectives import queries
+from services.okr.objectives.commands.lifecycle import following_state, settle, to_step
+from services.okr.objectives.models import KeyResult, Objective, ObjectiveValue
+from services.okr.objectives.rules import (
+    Commitment,
+    ObjectiveAction,
+    ObjectiveState,
+    Outcome,
+    closing,
+    fold_objective,
+)
+from services.okr.objectives.schemas import Closing
+
+_WITHOUT_SCORE = {Outcome.POSTPONED, Outcome.CANCELLED}
+
+
+async def close_objective(
+    session: AsyncSession, actor: Principal, objective_id: UUID, how: Closing
+) -> Objective:
+    """Close an active objective and its key results; what is not stated follows from progress."""
+    objective = await to_step(session, actor, objective_id)
+    following = await following_state(session, objective, ObjectiveAction.CLOSE)
+    await bring_up_to_date(session, actor, [objective])
+    key_results = await queries.key_results_of_all(session, [objective.id])
+    end(objective, key_results[objective.id], how.outcome, how.score)
+    objective.closing_note = how.note
+    return await settle(session, actor, objective, following, "closed", outcome=objective.outcome)
+
+
+def end(
+    objective: Objective,
+    key_results: Iterable[KeyResult],
+    outcome: Outcome | None = None,
+    score: Decimal | None = None,
+) -> None:
+    """Give a locked objective and its key results their outcomes and scores; its state is apart."""
+    at = clock.now()
+    commitment = Commitment(objective.commitment)
+    ended = closing(objective.progress, commitment, score=score, outcome=outcome)
+    objective.outcome, objective.score = ended.outcome.value, ended.score
+    objective.closed_at = at
+    shared = outcome if outcome in _WITHOUT_SCORE else None
+    for key_result in key_results:
+        part = closing(key_result.progress, commitment, outcome=shared)
+        key_result.outcome, key_result.score = part.outcome.value, part.score
+        key_result.version += 1
+        key_result.updated_at = at
+
+
+async def bring_up_to_date(
+    session: AsyncSession, actor: Principal, objectives: list[Objective]
+) -> None:
+    """Compute what waits for a fold: a closed objective keeps its progress, no fold touches it."""
+    marked = await queries.marked_among(session, [objective.id for objective in objectives])
+    for objective in objectives:
+        if objective.id not in marked or objective.state != ObjectiveState.ACTIVE.value:
+            continue
+        parts = await queries.parts_of(session, actor, objective)
+        values = fold_objective(parts.inputs)
+        if (objective.progress, objective.health) != (values.progress, values.health.value):
+            objective.progress, objective.health = values.progress, values.health.value
+            session.add(
+                ObjectiveValue(
+                    objective_id=objective.id,
+                    at=clock.now(),
+                    progress=values.progress,
+                    health=values.health.value,
+                )
+            )
+        objective.computed_progress = values.computed_progress

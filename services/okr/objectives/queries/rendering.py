@@ -1,0 +1,392 @@
+"""Objectives and key results as JSON that PostgreSQL builds: the hot reads, one statement each.
+
+The columns below are the fields of `ObjectiveView` and `KeyResultView` in their order; a test holds
+them to these models. What reads and what has been written are answered by the same expressions.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import (
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import JSONB, array
+from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlalchemy.types import DateTime
+
+from kernel import database
+from kernel.authorization import Principal, anyone, as_sql
+from kernel.errors import NotFound
+from kernel.hot import HotStatement, constant, of_tenant, shown
+from kernel.pagination import Page
+from services.okr.objectives import policy
+from services.okr.objectives.models import AlignmentLink, KeyResult, Milestone, Objective
+from services.okr.objectives.schemas import KeyResultView, ObjectiveView
+
+_reader = anyone()
+_uuid = UUIDType(as_uuid=True)
+_labels = bindparam("labels", type_=Text).cast(JSONB)
+_SECONDS = constant('YYYY-MM-DD"T"HH24:MI:SS"Z"')
+_MICROSECONDS = constant('YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One resource as its JSON text, with the version that its ETag names."""
+
+    version: int
+    text: str
+
+
+def _instant(column: Any) -> Any:
+    """An instant as `kernel.fields.Instant` writes it: no fraction where there is none."""
+    at = column.op("AT TIME ZONE")(constant("UTC"))
+    is_whole = func.date_trunc(constant("second"), column) == column
+    return case((is_whole, func.to_char(at, _SECONDS)), else_=func.to_char(at, _MICROSECONDS))
+
+
+def _label(health: Any) -> Any:
+    return _labels.op("->>")(health)
+
+
+def _row(rows: Any) -> Any:
+    return func.row_to_json(literal_column(f'"{rows.name}"'))
+
+
+def _one(rows: Any) -> Any:
+    return select(_row(rows)).select_from(rows).scalar_subquery()
+
+
+def _many(rows: Any) -> Any:
+    listed = func.json_agg(literal_column(f'"{rows.name}"'))
+    return (
+        select(func.coalesce(listed, literal_column("'[]'::json")))
+        .select_from(rows)
+        .scalar_subquery()
+    )
+
+
+def _milestones() -> Any:
+    steps = (
+        select(
+            Milestone.id,
+            Milestone.title,
+            Milestone.weight,
+            Milestone.due_on,
+            Milestone.is_done,
+        )
+        .where(of_tenant(Milestone), Milestone.key_result_id == KeyResult.id)
+        .order_by(Milestone.position, Milestone.id)
+        .correlate(KeyResult)
+        .subquery("step")
+    )
+    # Most key results have no steps; asking their kind spares them the look.
+    return case(
+        (KeyResult.metric_kind == constant("milestone"), _many(steps)),
+        else_=literal_column("'[]'::json"),
+    )
+
+
+_KEY_RESULT_FIELDS: dict[str, Any] = {
+    "milestones": _milestones(),
+    "current_value": shown(KeyResult.current_value),
+    "progress": shown(KeyResult.progress),
+    "progress_unclamped": shown(KeyResult.progress_unclamped),
+    "health_label": _label(KeyResult.health),
+    "last_check_in_at": _instant(KeyResult.last_check_in_at),
+    "check_in_due_at": _instant(KeyResult.check_in_due_at),
+    "created_at": _instant(KeyResult.created_at),
+    "updated_at": _instant(KeyResult.updated_at),
+}
+
+
+def _key_result_columns() -> Iterator[Any]:
+    for name in KeyResultView.model_fields:
+        column = _KEY_RESULT_FIELDS.get(name)
+        yield (getattr(KeyResult, name) if column is None else column).label(name)
+
+
+def _key_results() -> Any:
+    rows = (
+        select(*_key_result_columns())
+        .where(
+            of_tenant(KeyResult),
+            KeyResult.objective_id == Objective.id,
+            ~KeyResult.is_archived,
+        )
+        .order_by(KeyResult.position, KeyResult.id)
+        .correlate(Objective)
+        .subquery("k")
+    )
+    return _many(rows)
+
+
+def _links(name: str, *, is_primary: bool) -> Any:
+    """Links to parents that the reader may see."""
+    parent = aliased(Objective)
+    is_to_key_result = AlignmentLink.parent_key_result_id.is_not(None)
+    return (
+        select(
+            AlignmentLink.id.label("link_id"),
+            case((is_to_key_result, constant("key_result")), else_=constant("objective")).label(
+                "kind"
+            ),
+            func.coalesce(
+                AlignmentLink.parent_key_result_id, AlignmentLink.parent_objective_id
+            ).label("id"),
+            AlignmentLink.link,
+            AlignmentLink.share,
+            AlignmentLink.weight,
+            AlignmentLink.is_excluded,
+        )
+        .join(parent, and_(of_tenant(parent), parent.id == AlignmentLink.parent_objective_id))
+        .where(
+            of_tenant(AlignmentLink),
+            AlignmentLink.objective_id == Objective.id,
+            AlignmentLink.is_primary if is_primary else ~AlignmentLink.is_primary,
+            as_sql(policy.may_see(_reader, parent)),
+        )
+        .order_by(AlignmentLink.created_at, AlignmentLink.id)
+        .correlate(Objective)
+        .subquery(name)
+    )
+
+
+def _confidence() -> Any:
+    """The stated one of an import, else the mean of the key results', by weight."""
+    mean = func.sum(KeyResult.confidence * KeyResult.weight) / func.nullif(
+        func.sum(KeyResult.weight), 0
+    )
+    rows = (
+        select(func.coalesce(Objective.confidence, mean).label("mean"))
+        .where(
+            of_tenant(KeyResult),
+            KeyResult.objective_id == Objective.id,
+            ~KeyResult.is_archived,
+            KeyResult.confidence.is_not(None),
+        )
+        .correlate(Objective)
+        .subquery("confidence")
+    )
+    return select(shown(rows.c.mean)).select_from(rows).scalar_subquery()
+
+
+def _object(**members: Any) -> Any:
+    pairs = [part for name, value in members.items() for part in (constant(name), value)]
+    return func.json_build_object(*pairs)
+
+
+_OBJECTIVE_FIELDS: dict[str, Any] = {
+    # Links are few and many objectives have none: the flag spares those the look.
+    "parent": case((Objective.has_parent, _one(_links("parent", is_primary=True)))),
+    "alignments": _many(_links("further", is_primary=False)),
+    "rollup": _object(
+        rule=Objective.rollup_rule,
+        sources=Objective.rollup_sources,
+        health=Objective.rollup_health,
+    ),
+    "health_label": _label(Objective.health),
+    "progress": shown(Objective.progress),
+    "computed_progress": shown(Objective.computed_progress),
+    "override": case(
+        (
+            Objective.override_value.is_not(None),
+            _object(
+                value=Objective.override_value,
+                mode=Objective.override_mode,
+                reason=Objective.override_reason,
+            ),
+        )
+    ),
+    "confidence": _confidence(),
+    "folded_at": _instant(Objective.folded_at),
+    "created_at": _instant(Objective.created_at),
+    "updated_at": _instant(Objective.updated_at),
+    "activated_at": _instant(Objective.activated_at),
+    "closed_at": _instant(Objective.closed_at),
+    "key_results": _key_results(),
+}
+
+
+def _objective_columns() -> Iterator[Any]:
+    for name in ObjectiveView.model_fields:
+        column = _OBJECTIVE_FIELDS.get(name)
+        yield (getattr(Objective, name) if column is None else column).label(name)
+
+
+def _as_text(columns: Iterator[Any], table: Any) -> Any:
+    rows = select(*columns).correlate(table).subquery("view")
+    return select(cast(_row(rows), Text)).select_from(rows).scalar_subquery()
+
+
+def _objective(*conditions: Any) -> HotStatement:
+    return HotStatement(
+        select(Objective.version, _as_text(_objective_columns(), Objective).label("text")).where(
+            of_tenant(Objective), Objective.id == bindparam("id", type_=_uuid), *conditions
+        )
+    )
+
+
+def _key_result(*conditions: Any) -> HotStatement:
+    return HotStatement(
+        select(KeyResult.version, _as_text(_key_result_columns(), KeyResult).label("text"))
+        .join(
+            Objective,
+            and_(of_tenant(Objective), Objective.id == KeyResult.objective_id, *conditions),
+        )
+        .where(of_tenant(KeyResult), KeyResult.id == bindparam("id", type_=_uuid))
+    )
+
+
+_seen = as_sql(policy.may_see(_reader, Objective))
+OBJECTIVE = _objective(_seen)
+_WRITTEN_OBJECTIVE = _objective()
+_KEY_RESULT = _key_result(_seen)
+_WRITTEN_KEY_RESULT = _key_result()
+
+
+def reader(actor: Principal) -> dict[str, Any]:
+    """The parameters of a reader: whose predicates, and in whose platform's words."""
+    return {
+        "organization_id": actor.organization_id,
+        "person_id": actor.person_id,
+        "reports": list(actor.authority.reports),
+        "labels": json.dumps(actor.authority.facts["vocabulary"]["health"]),
+    }
+
+
+async def _rendered(
+    connection: asyncpg.Connection, statement: HotStatement, actor: Principal, row_id: UUID
+) -> Rendered:
+    known = reader(actor) | {"id": row_id}
+    row = await connection.fetchrow(statement.sql, *statement.arguments(**known))
+    if row is None:
+        raise NotFound
+    return Rendered(row["version"], row["text"])
+
+
+async def objective_view(
+    connection: asyncpg.Connection, actor: Principal, objective_id: UUID
+) -> Rendered:
+    """An objective with its key results; `NotFound` where the actor may not know of it."""
+    return await _rendered(connection, OBJECTIVE, actor, objective_id)
+
+
+async def key_result_view(
+    connection: asyncpg.Connection, actor: Principal, key_result_id: UUID
+) -> Rendered:
+    """A key result of an objective that the actor may see, archived ones included."""
+    return await _rendered(connection, _KEY_RESULT, actor, key_result_id)
+
+
+async def written_objective(
+    session: AsyncSession, actor: Principal, objective_id: UUID
+) -> Rendered:
+    """An objective as this transaction leaves it, even where its writer will not see it again."""
+    await session.flush()
+    connection = await database.driver_connection(session)
+    return await _rendered(connection, _WRITTEN_OBJECTIVE, actor, objective_id)
+
+
+async def written_key_result(
+    session: AsyncSession, actor: Principal, key_result_id: UUID
+) -> Rendered:
+    """A key result as this transaction leaves it."""
+    await session.flush()
+    connection = await database.driver_connection(session)
+    return await _rendered(connection, _WRITTEN_KEY_RESULT, actor, key_result_id)
+
+
+def _is_below(parent_id: Any) -> Any:
+    """Objectives below an objective or key result that the reader may see."""
+    parent = aliased(Objective)
+    return exists().where(
+        of_tenant(AlignmentLink),
+        AlignmentLink.objective_id == Objective.id,
+        or_(
+            AlignmentLink.parent_objective_id == parent_id,
+            AlignmentLink.parent_key_result_id == parent_id,
+        ),
+        of_tenant(parent),
+        parent.id == AlignmentLink.parent_objective_id,
+        as_sql(policy.may_see(_reader, parent)),
+    )
+
+
+_FILTERS: dict[str, Any] = {
+    "cycle_id": Objective.cycle_id == bindparam("cycle_id", type_=_uuid),
+    "unit_id": Objective.unit_id == bindparam("unit_id", type_=_uuid),
+    "owner_id": Objective.owner_id == bindparam("owner_id", type_=_uuid),
+    "level": Objective.level == bindparam("level", type_=Text),
+    "state": Objective.state == bindparam("state", type_=Text),
+    "health": Objective.health == bindparam("health", type_=Text),
+    "tag": Objective.tags.contains(array([bindparam("tag", type_=Text)])),
+    "parent_id": _is_below(bindparam("parent_id", type_=_uuid)),
+    "q": Objective.title.ilike(bindparam("q", type_=Text), escape="\\"),
+}
+
+
+@cache
+def page_statement(filters: frozenset[str], *, goes_on: bool) -> HotStatement:
+    """The page of objectives for this set of filters, compiled at its first use."""
+    statement = select(
+        Objective.created_at,
+        Objective.id,
+        _as_text(_objective_columns(), Objective).label("text"),
+    ).where(of_tenant(Objective), _seen, *(_FILTERS[name] for name in sorted(filters)))
+    if "state" not in filters:
+        statement = statement.where(Objective.state != constant("archived"))
+    if goes_on:
+        statement = statement.where(
+            tuple_(Objective.created_at, Objective.id)
+            > tuple_(
+                bindparam("after_at", type_=DateTime(timezone=True)),
+                bindparam("after_id", type_=_uuid),
+            )
+        )
+    return HotStatement(
+        statement.order_by(Objective.created_at, Objective.id).limit(
+            bindparam("rows", type_=Integer)
+        )
+    )
+
+
+async def objective_page(
+    connection: asyncpg.Connection, actor: Principal, page: Page, filters: dict[str, Any]
+) -> str:
+    """A page of objectives with their key results as JSON; archived ones only where asked for."""
+    after: dict[str, datetime | UUID] = {}
+    if page.after is not None:
+        after = {"after_at": page.after[0], "after_id": page.after[1]}
+    statement = page_statement(frozenset(filters), goes_on=bool(after))
+    known = reader(actor) | filters | after | {"rows": page.limit + 1}
+    rows = await connection.fetch(statement.sql, *statement.arguments(**known))
+    items = ",".join(row["text"] for row in rows[: page.limit])
+    last = rows[page.limit - 1] if len(rows) > page.limit else None
+    cursor = None if last is None else page.seal([last["created_at"], last["id"]])
+    return f'{{"items":[{items}],"next_cursor":{json.dumps(cursor)}}}'
+
+
+def title_pattern(text: str) -> str:
+    """The pattern for titles that hold the text as it is written."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

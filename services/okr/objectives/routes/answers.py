@@ -1,0 +1,78 @@
+"""Answers whose JSON PostgreSQL has built, and what requests wait for before they begin."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+
+from kernel.auth import Actor
+from kernel.preconditions import etag
+from services.okr.objectives import queries
+from services.okr.objectives.schemas import (
+    Assignment,
+    KeyResultAssignment,
+    NewKeyResult,
+    NewObjective,
+    ObjectiveChanges,
+)
+
+JSON = "application/json"
+
+
+def answered(rendered: queries.Rendered, status: int = 200) -> Response:
+    """One resource with the ETag of its version."""
+    headers = {"ETag": etag(rendered.version)}
+    return Response(rendered.text, status, headers, media_type=JSON)
+
+
+async def _freshened(request: Request, actor: Actor) -> None:
+    runtime = request.app.state.runtime
+    await runtime.derived.catch_up(runtime.engine, actor.organization_id)
+
+
+Freshened = Annotated[None, Depends(_freshened)]
+"""Rolled-up numbers are brought up to date first: what is closed keeps the progress it has."""
+
+
+async def _known_objective(new: NewObjective, actor: Actor, request: Request) -> NewObjective:
+    people = [new.owner_id, *new.contributor_ids, *new.viewer_ids]
+    engine = request.app.state.runtime.engine
+    await queries.wait_for_directory(engine, actor.organization_id, people, new.unit_id)
+    return new
+
+
+async def _known_changes(
+    changes: ObjectiveChanges, actor: Actor, request: Request
+) -> ObjectiveChanges:
+    engine = request.app.state.runtime.engine
+    await queries.wait_for_directory(
+        engine, actor.organization_id, changes.viewer_ids or [], changes.unit_id
+    )
+    return changes
+
+
+async def _known_assignment(assignment: Assignment, actor: Actor, request: Request) -> Assignment:
+    people = [assignment.owner_id, *(assignment.contributor_ids or [])]
+    engine = request.app.state.runtime.engine
+    await queries.wait_for_directory(engine, actor.organization_id, people)
+    return assignment
+
+
+async def _known_key_result(new: NewKeyResult, actor: Actor, request: Request) -> NewKeyResult:
+    engine = request.app.state.runtime.engine
+    await queries.wait_for_directory(engine, actor.organization_id, [new.owner_id])
+    return new
+
+
+async def _known_owner(
+    assignment: KeyResultAssignment, actor: Actor, request: Request
+) -> KeyResultAssignment:
+    engine = request.app.state.runtime.engine
+    await queries.wait_for_directory(engine, actor.organization_id, [assignment.owner_id])
+    return assignment
+
+
+KnownObjective = Annotated[NewObjective, Depends(_known_objective)]
+KnownChanges = Annotated[ObjectiveChanges, Depends(_known_changes)]
+KnownAssignment = Annotated[Assignment, Depends(_known_assignment)]
+KnownKeyResult = Annotated[NewKeyResult, Depends(_known_key_result)]
+KnownOwner = Annotated[KeyResultAssignment, Depends(_known_owner)]

@@ -25,10 +25,11 @@ PAGE = 1_000
 async def authority_of(session: AsyncSession, person: Person) -> Authority:
     """Everything a person may do, as the rows are in this transaction.
 
-    Four statements, whatever the number of roles: roles, organization, units below, line below.
+    Three statements beside the person's own, whatever the number of roles: the organization, the
+    units below, the line below.
     """
     await session.flush()
-    held = await people.held_roles(session, person.id)
+    held = person.assignments
     organization = await organizations.organization(session)
     roles = roles_of(organization.platform)
     below = await units.units_below(session, [one.unit_id for one in held])

@@ -114,6 +114,12 @@ async def reports_below(session: AsyncSession, person_id: UUID) -> dict[UUID, in
     return {row.id: row.level for row in rows}
 
 
+async def main_units_of(session: AsyncSession, people_ids: Collection[UUID]) -> set[UUID]:
+    """The main units of these people."""
+    statement = select(Person.main_unit_id).distinct().where(Person.id.in_(people_ids))
+    return set(await session.scalars(statement))
+
+
 async def assignment(session: AsyncSession, assignment_id: UUID) -> RoleAssignment:
     """One role of somebody at one place."""
     found: RoleAssignment | None = await session.scalar(

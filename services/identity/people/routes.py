@@ -8,6 +8,7 @@ from fastapi import Query, Response
 from kernel.app import new_router
 from kernel.auth import Actor
 from kernel.errors import NotFound, problems
+from kernel.fields import CleanText
 from kernel.pagination import Paged, PageOf, Paging
 from kernel.preconditions import tagged
 from kernel.transactions import ReadOnly, Transaction
@@ -25,7 +26,7 @@ async def list_people(
     session: ReadOnly,
     page: Paging,
     q: Annotated[
-        str | None,
+        CleanText | None,
         Query(min_length=1, max_length=100, description="The beginning of a name or an address."),
     ] = None,
     unit_id: Annotated[UUID | None, Query(description="Those who belong to this unit.")] = None,

@@ -1,4 +1,4 @@
-"""Changes of the tree of units; a move is authorised where everybody's authority is known."""
+"""Rows of the tree of units, told to the other services; who may is decided by the assignments."""
 
 from typing import Any
 from uuid import UUID
@@ -7,10 +7,10 @@ from sqlalchemy import func, literal, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel import audit, clock, outbox
-from kernel.authorization import Principal, require, type_of_ids
+from kernel.authorization import type_of_ids
 from kernel.errors import Conflict, Unprocessable
 from services.identity.organizations.queries import organization_to_change
-from services.identity.units import policy, queries, rules, schemas
+from services.identity.units import queries, rules, schemas
 from services.identity.units.models import Unit
 
 
@@ -42,17 +42,6 @@ class UnitIsNotArchived(Conflict):
     """Only an archived unit can be restored."""
 
     title = "The unit is not archived"
-
-
-async def create_unit(session: AsyncSession, actor: Principal, new: schemas.NewUnit) -> Unit:
-    """A unit below another that is not archived."""
-    require(actor.holds_somewhere(policy.MANAGE))
-    await organization_to_change(session)
-    parent = await unit_to_name(session, new.parent_id, "/parent_id")
-    require(policy.may_manage_below(actor, parent.id))
-    unit = await add_unit(session, parent, new.name, new.kind)
-    await audit.record(session, actor, "unit.created", ("unit", unit.id), parent_id=parent.id)
-    return unit
 
 
 async def add_unit(session: AsyncSession, parent: Unit, name: str, kind: rules.UnitKind) -> Unit:
@@ -110,11 +99,8 @@ async def publish_unit(session: AsyncSession, unit: Unit) -> None:
     await outbox.publish(session, queries.record_of(unit))
 
 
-async def archive_unit(session: AsyncSession, actor: Principal, unit_id: UUID) -> Unit:
+async def archive_unit(session: AsyncSession, unit: Unit) -> None:
     """Nothing new is put into an archived unit; what is there stays, and so do its roles."""
-    await organization_to_change(session)
-    unit = await queries.unit(session, unit_id)
-    require(policy.may_manage_below(actor, unit.parent_id))
     if unit.is_archived:
         raise UnitIsArchived("The unit is archived already.")
     if unit.parent_id is None:
@@ -123,23 +109,16 @@ async def archive_unit(session: AsyncSession, actor: Principal, unit_id: UUID) -
         raise UnitIsInUse(f"{below} units directly below it must be archived or moved first.")
     unit.is_archived = True
     await touch_unit(session, unit)
-    await audit.record(session, actor, "unit.archived", ("unit", unit.id))
-    return unit
 
 
-async def restore_unit(session: AsyncSession, actor: Principal, unit_id: UUID) -> Unit:
+async def restore_unit(session: AsyncSession, unit: Unit) -> None:
     """An archived unit as it was, below one that is not archived."""
-    await organization_to_change(session)
-    unit = await queries.unit(session, unit_id)
-    require(policy.may_manage_below(actor, unit.parent_id))
     if not unit.is_archived:
         raise UnitIsNotArchived
     if unit.parent_id is not None and (await queries.unit(session, unit.parent_id)).is_archived:
         raise UnitIsArchived("The unit above it is archived: restore that one first.")
     unit.is_archived = False
     await touch_unit(session, unit)
-    await audit.record(session, actor, "unit.restored", ("unit", unit.id))
-    return unit
 
 
 async def find_or_add_units(

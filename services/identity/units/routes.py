@@ -1,4 +1,4 @@
-"""The operations on units; the one that can move a unit is with the assignments."""
+"""The operations that read the tree of units; those that change it are with the assignments."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,25 +10,12 @@ from kernel.auth import Actor
 from kernel.errors import NotFound, problems
 from kernel.pagination import Paged, PageOf, Paging
 from kernel.preconditions import tagged
-from kernel.transactions import ReadOnly, Transaction
-from services.identity.units import commands, queries, schemas
+from kernel.transactions import ReadOnly
+from services.identity.units import queries, schemas
 from services.identity.units.models import Unit
 
 router = new_router("units", "/v1/units")
 ROUTERS = [router]
-
-
-@router.post(
-    "",
-    status_code=201,
-    response_model=schemas.UnitView,
-    responses=problems(commands.UnitNameIsTaken, commands.TooManyUnits),
-)
-async def create_unit(
-    new: schemas.NewUnit, actor: Actor, session: Transaction, response: Response
-) -> Unit:
-    """Make a unit below another one."""
-    return tagged(response, await commands.create_unit(session, actor, new))
 
 
 @router.get("", response_model=PageOf[schemas.UnitView])
@@ -50,27 +37,3 @@ async def list_units(
 async def get_unit(unit_id: UUID, _: Actor, session: ReadOnly, response: Response) -> Unit:
     """One unit."""
     return tagged(response, await queries.unit(session, unit_id))
-
-
-@router.post(
-    "/{unit_id}/archive",
-    response_model=schemas.UnitView,
-    responses=problems(NotFound, commands.UnitIsInUse, commands.UnitIsArchived),
-)
-async def archive_unit(
-    unit_id: UUID, actor: Actor, session: Transaction, response: Response
-) -> Unit:
-    """Archive a unit: nothing new is put into it, what is there stays."""
-    return tagged(response, await commands.archive_unit(session, actor, unit_id))
-
-
-@router.post(
-    "/{unit_id}/restore",
-    response_model=schemas.UnitView,
-    responses=problems(NotFound, commands.UnitIsNotArchived, commands.UnitIsArchived),
-)
-async def restore_unit(
-    unit_id: UUID, actor: Actor, session: Transaction, response: Response
-) -> Unit:
-    """Restore an archived unit below one that is not archived."""
-    return tagged(response, await commands.restore_unit(session, actor, unit_id))

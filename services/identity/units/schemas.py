@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from kernel.fields import Input, Instant, Output, Title
+from kernel.fields import CleanText, Input, Instant, Output, Title
 from services.identity.units.rules import DEEPEST, UnitKind
 
 UnitName = Annotated[Title, StringConstraints(strip_whitespace=True)]
@@ -51,7 +51,7 @@ class NamedUnit(Input):
 class NamedUnits(Input):
     """Units that an import needs; those that exist already are found, the others made."""
 
-    organization: Annotated[str, Field(min_length=1, max_length=60)]
+    organization: Annotated[CleanText, Field(min_length=1, max_length=60)]
     """Its slug or its id."""
     units: list[NamedUnit] = Field(min_length=1, max_length=1_000)
 

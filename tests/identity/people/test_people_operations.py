@@ -102,6 +102,8 @@ async def test_the_directory_is_found_by_beginning_unit_manager_and_state(compan
     assert await found(f"unit_id={unit}") == {str(person)}
     assert await found(f"manager_id={manager}") == {str(person)}
     assert await found("is_active=false") == {str(gone)}
+    answer = await company.call(manager, "GET", f"{PEOPLE}?q=%00")
+    assert answer.status_code == 422
 
 
 async def test_the_directory_is_read_page_by_page(company):

@@ -10,6 +10,7 @@ from services.identity.assignments.commands import guarding
 from services.identity.units import rules
 from services.identity.units.models import Unit
 from tests.support.identity import count_statements, make_company
+from tests.support.tokens import claims_for, signed
 
 UNITS = "/v1/units"
 
@@ -134,11 +135,7 @@ async def test_without_the_lock_two_opposite_moves_would_make_one(company, monke
         await meet.wait()
         return refreshed
 
-    monkeypatch.setattr("services.identity.assignments.commands.places.under_lock", without_lock)
-    monkeypatch.setattr(
-        "services.identity.assignments.commands.places.organization_to_change",
-        guarding.queries.organizations.organization,
-    )
+    monkeypatch.setattr("services.identity.assignments.commands.units.under_lock", without_lock)
     statuses, is_circle = await _move_each_below_the_other(company)
 
     assert statuses == [200, 200]
@@ -243,6 +240,21 @@ async def test_a_unit_of_another_organization_does_not_exist(app, company):
 
     assert [read.status_code, archived.status_code, edited.status_code] == [404, 404, 404]
     assert pointers(below) == ["/parent_id"]
+
+
+async def test_a_unit_can_be_filled_as_soon_as_it_is_made(company):
+    own = await company.unit()
+    actor = await company.person("workspace_admin", unit_id=own)
+    claims = claims_for(actor, company.id, epoch=await company.epoch(actor))
+    headers = {"Authorization": f"Bearer {signed(claims)}"}
+    parent = str(own)
+
+    for name in ("Department", "Team", "Group"):
+        answer = await company.client.post(
+            UNITS, json={"name": name, "parent_id": parent}, headers=headers
+        )
+        assert answer.status_code == 201, answer.text
+        parent = answer.json()["id"]
 
 
 async def test_units_are_listed_by_place_and_state(company):

@@ -169,13 +169,16 @@ async def _require_units(
 async def _manager_places(
     session: AsyncSession, person: Person, given: dict[str, Any]
 ) -> set[UUID]:
-    """The main units of a changed manager, before and after; no circle, no line too deep."""
+    """Where everybody has their place whom a change of manager touches; no circle, not too deep.
+
+    That is the manager before and after, and all who report to the person, however far below: they
+    come under the new line too.
+    """
     manager_id = given.get("manager_id", person.manager_id)
     if manager_id == person.manager_id:
         return set()
-    places: set[UUID] = set()
-    if person.manager_id is not None:
-        places.add((await people.person(session, person.manager_id)).main_unit_id)
+    below = await people.reports_below(session, person.id)
+    places = await people.main_units_of(session, [*below, person.manager_id or person.id])
     if manager_id is not None:
         manager = await person_to_name(session, manager_id, "/manager_id")
         above = await people.managers_above(session, manager.id)
@@ -183,7 +186,6 @@ async def _manager_places(
             raise Unprocessable.field(
                 "/manager_id", "Nobody reports to themselves, nor to somebody who reports to them."
             )
-        below = await people.reports_below(session, person.id)
         _refuse_deep_line(len(above) + 2 + max(below.values(), default=0))
         places.add(manager.main_unit_id)
     return places

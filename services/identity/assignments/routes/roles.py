@@ -8,6 +8,7 @@ from fastapi import Query, Response
 from kernel.app import new_router
 from kernel.auth import Actor
 from kernel.errors import NotFound, problems
+from kernel.fields import CleanText
 from kernel.pagination import Paged, PageOf, Paging
 from kernel.preconditions import IfMatch, tagged
 from kernel.transactions import ReadOnly, Transaction
@@ -41,7 +42,7 @@ async def list_role_assignments(
     page: Paging,
     person_id: Annotated[UUID | None, Query(description="Held by this person.")] = None,
     unit_id: Annotated[UUID | None, Query(description="Held at this very unit.")] = None,
-    role: Annotated[str | None, Query(max_length=60, description="Of this role.")] = None,
+    role: Annotated[CleanText | None, Query(max_length=60, description="Of this role.")] = None,
 ) -> Paged[RoleAssignment]:
     """Who holds which role where, the oldest first."""
     return await queries.assignment_page(

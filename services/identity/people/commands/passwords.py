@@ -95,17 +95,28 @@ async def change_password(
 ) -> None:
     """Another password for oneself; every session of the person ends.
 
-    The turn is taken before the first statement: who waits for it holds no connection.
+    The turn is taken before the first statement: who waits for it holds no connection. The lock
+    comes last: nobody waits for a hash.
     """
     async with TURNS.turn():
-        await organizations.organization_to_change(session)
         person = await queries.person(session, actor.person_id)
         organization = await organizations.organization(session)
         known_words = (person.email, person.email.partition("@")[0], person.name, organization.slug)
         clear = require_good(wanted.new_password, "/new_password", known_words)
+        checked = person.password_hash
         current = wanted.current_password.get_secret_value()
-        if not await asyncio.to_thread(_verified, current, person.password_hash):
-            raise Unprocessable.field("/current_password", "This is not the current password.")
-        person.password_hash = await asyncio.to_thread(_ARGON.hash, clear)
+        if not await asyncio.to_thread(_verified, current, checked):
+            raise wrong_password()
+        password_hash = await asyncio.to_thread(_ARGON.hash, clear)
+    await organizations.organization_to_change(session)
+    person = await queries.person(session, actor.person_id)
+    if person.password_hash != checked:
+        raise wrong_password()
+    person.password_hash = password_hash
     await end_sessions(session, person)
     await audit.record(session, actor, "person.password_changed", ("person", person.id))
+
+
+def wrong_password() -> Unprocessable:
+    """The refusal of a current password that is none, or no longer."""
+    return Unprocessable.field("/current_password", "This is not the current password.")

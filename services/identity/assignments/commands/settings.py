@@ -1,11 +1,9 @@
-"""Changes of places and of the platform, which decide what scopes reach and roles grant."""
-
-from uuid import UUID
+"""Changing the organization's settings, and the platform, which decides what roles grant."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel import audit
-from kernel.authorization import Authority, Principal, require
+from kernel.authorization import Principal, require
 from kernel.errors import Conflict, Unprocessable
 from kernel.preconditions import require_version
 from services.identity.assignments import policy, queries
@@ -17,12 +15,6 @@ from services.identity.organizations.models import Organization
 from services.identity.organizations.queries import organization_to_change
 from services.identity.organizations.schemas import OrganizationChange
 from services.identity.people import queries as people
-from services.identity.people.models import Person
-from services.identity.units import queries as units
-from services.identity.units.commands import change_unit, unit_to_name
-from services.identity.units.models import Unit
-from services.identity.units.policy import MANAGE, may_manage_below
-from services.identity.units.schemas import UnitChange
 
 CONFIGURE = "organization.configure"
 
@@ -31,46 +23,6 @@ class RolesAreHeld(Conflict):
     """The other platform lacks roles that people hold; end these assignments first."""
 
     title = "Roles of this platform are held"
-
-
-async def update_unit(
-    session: AsyncSession, actor: Principal, unit_id: UUID, expected: int, change: UnitChange
-) -> Unit:
-    """Rename a unit, or move it with everything below it."""
-    actor = await under_lock(session, actor)
-    unit = await units.unit(session, unit_id)
-    require(actor.holds_somewhere(MANAGE))
-    given = change.model_dump(exclude_unset=True)
-    parent_id: UUID | None = given.get("parent_id", unit.parent_id)
-    growing: dict[UUID, tuple[Person, Authority]] = {}
-    if parent_id is not None and parent_id != unit.parent_id:
-        parent = await unit_to_name(session, parent_id, "/parent_id")
-        growing = await _growing(session, actor, set(parent.path) - set(unit.path))
-    require(may_manage_below(actor, unit.parent_id))
-    require(may_manage_below(actor, parent_id))
-    require_version(unit, expected)
-    await change_unit(session, unit, given)
-    for person, before in growing.values():
-        policy.authorise_grant(actor, before, await queries.authority_of(session, person))
-    await audit.record(session, actor, "unit.updated", ("unit", unit.id), fields=sorted(given))
-    return unit
-
-
-async def _growing(
-    session: AsyncSession, actor: Principal, entered: set[UUID]
-) -> dict[UUID, tuple[Person, Authority]]:
-    """Whose guarded authority may grow when something moves below `entered`, as it is before.
-
-    The actor, because nobody's own may grow by anything; others, because a capability of identity
-    that they hold there will reach what is moved.
-    """
-    organization = await organization_to_change(session)
-    roles = queries.roles_that_grow_with_units(organization.platform)
-    found: dict[UUID, tuple[Person, Authority]] = {}
-    for person_id in {actor.person_id, *await people.holders_at(session, entered, roles)}:
-        person = await people.person(session, person_id)
-        found[person_id] = person, await queries.authority_of(session, person)
-    return found
 
 
 async def update_organization(

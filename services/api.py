@@ -34,7 +34,7 @@ def documents() -> Iterator[tuple[str, str]]:
 
 def _without_a_database(name: str) -> ServiceSettings:
     """Settings to make an application with that is only asked for its document."""
-    return ServiceSettings(
+    return ServiceSettings.model_construct(
         service=name,
         service_database_url=SecretStr("postgresql+asyncpg://nobody@/nothing"),
         sealing_key=SecretStr("document"),

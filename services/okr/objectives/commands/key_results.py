@@ -72,13 +72,14 @@ async def add_key_result(
     existing = await queries.count_key_results(session, objective.id)
     if existing >= MAX_KEY_RESULTS:
         raise LimitReached(f"An objective has at most {MAX_KEY_RESULTS} key results.")
+    cycle = await queries.cycle_of(session, objective)
     fields = {name: getattr(new, name) for name in NewKeyResult.model_fields}
-    del fields["milestones"], fields["owner_id"]
+    del fields["owner_id"]
+    fields["milestones"] = _steps(new.milestones)
     key_result = KeyResult(**fields, owner_id=owner_id, position=existing, objective=objective)
-    key_result.milestones.extend(_steps(new.milestones))
     _measure_anew(key_result)
-    await set_due([key_result], await queries.cycle_of(session, objective), session)
     session.add(key_result)
+    await set_due([key_result], cycle, session)
     await _settle(session, actor, objective, key_result, "added")
     return key_result
 

@@ -110,7 +110,7 @@ async def _children(
         .order_by(AlignmentLink.is_primary.desc(), AlignmentLink.created_at, AlignmentLink.id)
     )
     firsts: dict[object, tuple[Objective, AlignmentLink]] = {}
-    for child, link in rows.tuples():
+    for child, link in rows:
         kept = firsts.get(child.id)
         if kept is None or kept[1].link == Link.SUPPORTS.value:
             firsts[child.id] = (child, link)

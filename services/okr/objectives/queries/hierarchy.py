@@ -79,13 +79,13 @@ def _climb(start: UUID, step_from: Any, step_to: Any) -> Select[Any]:
 async def ancestors(session: AsyncSession, objective_id: UUID) -> dict[UUID, int]:
     """The objective (1) and all above it, each with the objectives on the longest way there."""
     climb = _climb(objective_id, AlignmentLink.objective_id, AlignmentLink.parent_objective_id)
-    return dict((await session.execute(climb)).tuples().all())
+    return dict((await session.execute(climb)).all())
 
 
 async def height(session: AsyncSession, objective_id: UUID) -> int:
     """The objectives on the longest way down, the objective included."""
     climb = _climb(objective_id, AlignmentLink.parent_objective_id, AlignmentLink.objective_id)
-    distances: dict[UUID, int] = dict((await session.execute(climb)).tuples().all())
+    distances: dict[UUID, int] = dict((await session.execute(climb)).all())
     return max(distances.values())
 
 

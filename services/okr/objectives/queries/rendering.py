@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     Text,
     and_,
+    any_,
     bindparam,
     case,
     cast,
@@ -27,7 +28,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import JSONB, array
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -339,7 +340,7 @@ _FILTERS: dict[str, Any] = {
     "level": Objective.level == bindparam("level", type_=Text),
     "state": Objective.state == bindparam("state", type_=Text),
     "health": Objective.health == bindparam("health", type_=Text),
-    "tag": Objective.tags.contains(array([bindparam("tag", type_=Text)])),
+    "tag": bindparam("tag", type_=Text) == any_(Objective.tags),
     "parent_id": _is_below(bindparam("parent_id", type_=_uuid)),
     "q": Objective.title.ilike(bindparam("q", type_=Text), escape="\\"),
 }

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
+from uuid import UUID
 
+import asyncpg
 from fastapi import APIRouter, FastAPI, Request
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -26,14 +28,14 @@ JSON_LIMIT = 1024 * 1024
 UPLOAD_LIMIT = 25 * 1024 * 1024
 
 
-class Freshen(Protocol):
-    """Brings what is derived up to date for a reader who has just written, or who asks for it."""
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Numbers that lag behind what was written, for readers who may not be shown the old ones."""
 
-    async def __call__(self, engine: AsyncEngine, actor: Principal, *, asked: bool) -> None: ...
-
-
-async def nothing_derived(engine: AsyncEngine, actor: Principal, *, asked: bool) -> None:
-    """For services without derived numbers."""
+    lags_for: Callable[[asyncpg.Connection, Principal], Awaitable[bool]]
+    """Whether a change by this reader is not in them yet."""
+    catch_up: Callable[[AsyncEngine, UUID], Awaitable[None]]
+    """Bring an organization's up to date, in transactions of its own."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Runtime:
     verifier: TokenVerifier
     authorities: Authorities
     keys: KeySource
-    freshen: Freshen
+    derived: Derived | None
     wake: jobs.Bell = field(default_factory=jobs.Bell)
 
     async def deliver(self, destination: str, messages: list[dict[str, Any]]) -> set[int]:
@@ -77,7 +79,7 @@ class Service:
     """Identity reads its own keys; everybody else fetches identity's."""
     loops: Sequence[tuple[Loop, float]] = ()
     """Steps beside the relay, each with the seconds after which it looks without being woken."""
-    freshen: Freshen = nothing_derived
+    derived: Derived | None = None
     on_start: Callable[[Runtime], Awaitable[None]] | None = None
     migration_head: Callable[[], str | None] = lambda: None
 
@@ -148,7 +150,7 @@ def _runtime(service: Service, settings: ServiceSettings) -> Runtime:
         verifier=TokenVerifier(settings.issuer, keys),
         authorities=Authorities(service.authority(engine)),
         keys=keys,
-        freshen=service.freshen,
+        derived=service.derived,
     )
 
 

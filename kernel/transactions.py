@@ -46,9 +46,21 @@ async def _fresh_read(
     ] = None,
 ) -> AsyncIterator[asyncpg.Connection]:
     runtime = request.app.state.runtime
-    await runtime.freshen(runtime.engine, actor, asked=prefer == "fresh")
-    async with hot.hot_connection(runtime.engine, actor.organization_id, read_only=True) as driver:
+    engine, derived = runtime.engine, runtime.derived
+    if not _asks_for_fresh(prefer):
+        # In the transaction of the read, because nearly always it may go on.
+        async with hot.hot_connection(engine, actor.organization_id, read_only=True) as driver:
+            if not await derived.lags_for(driver, actor):
+                yield driver
+                return
+    await derived.catch_up(engine, actor.organization_id)
+    async with hot.hot_connection(engine, actor.organization_id, read_only=True) as driver:
         yield driver
+
+
+def _asks_for_fresh(prefer: str | None) -> bool:
+    """Whether `fresh` is among the preferences (RFC 7240)."""
+    return "fresh" in {preference.strip().lower() for preference in (prefer or "").split(",")}
 
 
 async def _hot_write(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Connection]:

@@ -1,24 +1,27 @@
 """What the fold reads: marked objectives with their parts, and the goals above them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
-from sqlalchemy import and_, any_, bindparam, select
+from sqlalchemy import DateTime, and_, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from kernel import clock
-from kernel.authorization import anyone, as_sql
+from kernel import jobs
+from kernel.authorization import Principal, anyone, as_sql
 from kernel.hot import ORGANIZATION, HotStatement, constant, of_tenant
 from services.okr.cycles.models import Cycle, GoalSettings
 from services.okr.directory.models import DirectoryOrganization
 from services.okr.objectives import policy
 from services.okr.objectives.models import STALE_OBJECTIVE, AlignmentLink, KeyResult, Objective
+from services.okr.objectives.rules import DEFAULT_THRESHOLDS, PaceThresholds
 
 _ids: Any = any_(bindparam("ids", type_=ARRAY(UUIDType(as_uuid=True))))
 
@@ -54,6 +57,8 @@ _OBJECTIVES = HotStatement(
         Objective.counted_in_unit_id,
         Objective.counted_health,
         Objective.counted_progress,
+        Objective.folded_at,
+        Objective.closed_at,
         Cycle.starts_on,
         Cycle.ends_on,
     )
@@ -88,6 +93,7 @@ _CHILDREN = HotStatement(
         AlignmentLink.parent_objective_id,
         Objective.id,
         Objective.progress,
+        Objective.computed_progress,
         Objective.health,
         AlignmentLink.weight,
         AlignmentLink.share,
@@ -96,6 +102,9 @@ _CHILDREN = HotStatement(
         Objective.state,
         Objective.outcome,
         Objective.visibility,
+        Objective.cycle_id,
+        Objective.has_distant_parent,
+        AlignmentLink.is_primary,
     )
     .join(
         Objective,
@@ -109,19 +118,8 @@ _CHILDREN = HotStatement(
 )
 _PARENTS = HotStatement(
     select(AlignmentLink.parent_objective_id)
-    .where(
-        AlignmentLink.organization_id == ORGANIZATION,
-        AlignmentLink.objective_id == _ids,
-        AlignmentLink.link == "contributes",
-    )
+    .where(AlignmentLink.organization_id == ORGANIZATION, AlignmentLink.objective_id == _ids)
     .distinct()
-)
-
-_FOLDED_AT = HotStatement(
-    select(STALE_OBJECTIVE.c.marked_at)
-    .where(STALE_OBJECTIVE.c.organization_id == ORGANIZATION)
-    .order_by(STALE_OBJECTIVE.c.id)
-    .limit(1)
 )
 _HAS_MARKS = HotStatement(
     select(
@@ -161,13 +159,27 @@ def period() -> Any:
     )
 
 
+def folded_at() -> Any:
+    """The instant up to which every change is in the rolled-up numbers, the parameter `at` at most.
+
+    It is part of the statement that reads the numbers, so that both are of one snapshot.
+    """
+    oldest = (
+        select(STALE_OBJECTIVE.c.marked_at)
+        .where(STALE_OBJECTIVE.c.organization_id == ORGANIZATION)
+        .order_by(STALE_OBJECTIVE.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return func.coalesce(oldest, bindparam("at", type_=DateTime(timezone=True)))
+
+
 @dataclass(frozen=True, slots=True)
 class FoldContext:
     """What an organization's folds have in common."""
 
-    time_zone: str
-    at_risk_lag: Decimal | None
-    off_track_lag: Decimal | None
+    zone: ZoneInfo
+    thresholds: PaceThresholds
     count_private_children: bool
 
 
@@ -190,11 +202,11 @@ async def fold_context(connection: asyncpg.Connection, organization_id: UUID) ->
         _CONTEXT.sql, *_CONTEXT.arguments(organization_id=organization_id)
     )
     if row is None:
-        return FoldContext("UTC", None, None, count_private_children=False)
+        return FoldContext(ZoneInfo("UTC"), DEFAULT_THRESHOLDS, count_private_children=False)
+    lags = row["at_risk_lag"], row["off_track_lag"]
     return FoldContext(
-        row["time_zone"],
-        row["at_risk_lag"],
-        row["off_track_lag"],
+        ZoneInfo(row["time_zone"]),
+        PaceThresholds(*lags) if None not in lags else DEFAULT_THRESHOLDS,
         count_private_children=bool(row["count_private_children"]),
     )
 
@@ -218,29 +230,35 @@ async def foldables(
 
 
 async def parents_of(
-    connection: asyncpg.Connection, organization_id: UUID, ids: list[UUID]
+    connection: asyncpg.Connection, organization_id: UUID, ids: Iterable[UUID]
 ) -> set[UUID]:
-    """The objectives that the given ones contribute to."""
+    """The objectives that the given ones are linked below."""
     rows = await connection.fetch(
-        _PARENTS.sql, *_PARENTS.arguments(organization_id=organization_id, ids=ids)
+        _PARENTS.sql, *_PARENTS.arguments(organization_id=organization_id, ids=list(ids))
     )
     return {row[0] for row in rows}
 
 
-async def folded_at(connection: asyncpg.Connection, organization_id: UUID) -> datetime:
-    """The instant up to which every change is in the rolled-up numbers."""
-    oldest: datetime | None = await connection.fetchval(
-        _FOLDED_AT.sql, *_FOLDED_AT.arguments(organization_id=organization_id)
-    )
-    return oldest or clock.now()
-
-
-async def has_marks_of(
-    connection: asyncpg.Connection, organization_id: UUID, person_id: UUID
-) -> bool:
+async def has_marks_of(connection: asyncpg.Connection, person: Principal) -> bool:
     """Whether a change by this person still waits for its fold."""
     found: bool = await connection.fetchval(
         _HAS_MARKS.sql,
-        *_HAS_MARKS.arguments(organization_id=organization_id, person_id=person_id),
+        *_HAS_MARKS.arguments(organization_id=person.organization_id, person_id=person.person_id),
     )
     return found
+
+
+async def marked_organizations(session: AsyncSession) -> list[UUID]:
+    """The organizations in which something waits for a fold; asked without a tenant."""
+    return list(await session.scalars(select(STALE_OBJECTIVE.c.organization_id).distinct()))
+
+
+async def has_job_after(session: AsyncSession, kind: str, at: datetime) -> bool:
+    """Whether a job of the session's organization is planned for a time after an instant."""
+    planned = select(jobs.JOB.c.id).where(
+        jobs.JOB.c.organization_id == session.info["organization_id"],
+        jobs.JOB.c.kind == kind,
+        jobs.JOB.c.state == "waiting",
+        jobs.JOB.c.due_at > at,
+    )
+    return await session.scalar(planned.limit(1)) is not None

@@ -1,14 +1,14 @@
 """Recording check-ins and corrections: two statements on the hot connection (performance.md 1)."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from sqlalchemy import Text, bindparam, cast, func, insert, literal, select, update
+from sqlalchemy import Text, any_, bindparam, cast, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.types import DateTime, Numeric
@@ -24,14 +24,13 @@ from services.okr.checkins.queries import Entry, Measured
 from services.okr.checkins.schemas import CheckInView, NewCheckIn
 from services.okr.cycles.rules import Cadence, elapsed_share, next_due
 from services.okr.objectives import policy
-from services.okr.objectives.models import STALE_OBJECTIVE, KeyResult, Milestone
+from services.okr.objectives.models import STALE_OBJECTIVE, KeyResult, Milestone, Objective
 from services.okr.objectives.rules import (
     ZERO,
     Health,
     Measure,
     MetricKind,
     ObjectiveState,
-    PaceThresholds,
     Progress,
     Reducer,
     accepts_checkins,
@@ -44,6 +43,8 @@ from services.okr.objectives.rules import (
 from services.okr.objectives.rules import Milestone as Step
 
 _NOTHING = Progress(ZERO, ZERO)
+"""What counts where progress cannot be computed: a start or target that an import lacked."""
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TakesNoCheckIns(Conflict):
@@ -83,7 +84,8 @@ async def supersede_check_in(
     superseded = next((entry for entry in entries if entry.id == check_in_id), None)
     if superseded is None:
         raise AlreadySuperseded
-    entry = _entry(measured, new, new.measured_at or superseded.measured_at)
+    measured_at = new.measured_at or superseded.measured_at
+    entry = _entry(measured, new, measured_at, superseded.origin_id or superseded.id)
     earlier = [kept for kept in entries if kept is not superseded]
     return await _write(connection, actor, measured, entry, earlier, new.note, check_in_id)
 
@@ -100,7 +102,9 @@ async def _to_measure(
     return measured
 
 
-def _entry(measured: Measured, new: NewCheckIn, measured_at: datetime) -> Entry:
+def _entry(
+    measured: Measured, new: NewCheckIn, measured_at: datetime, origin_id: UUID | None = None
+) -> Entry:
     fault = checkin_fault(
         MetricKind(measured.metric_kind),
         value=new.value,
@@ -113,10 +117,12 @@ def _entry(measured: Measured, new: NewCheckIn, measured_at: datetime) -> Entry:
             raise Unprocessable.field(
                 f"/milestones_done/{position}", "is no milestone of this key result"
             )
-    if new.measured_at is not None and new.measured_at > clock.now():
-        raise Unprocessable.field("/measured_at", "must not lie in the future")
+    if new.measured_at is not None and not _EARLIEST <= new.measured_at <= clock.now():
+        raise Unprocessable.field(
+            "/measured_at", f"must lie between {_EARLIEST:%Y-%m-%d} and this instant"
+        )
     done = list(dict.fromkeys(new.milestones_done or []))
-    return Entry(measured_at, uuid7(), new.value, done, new.health, new.confidence, None)
+    return Entry(measured_at, uuid7(), new.value, done, new.health, new.confidence, None, origin_id)
 
 
 async def _write(
@@ -129,11 +135,12 @@ async def _write(
     supersedes_id: UUID | None = None,
 ) -> CheckInView:
     at = clock.now()
-    entries = sorted([*earlier, entry], key=lambda each: (each.measured_at, each.id))
+    entries = sorted([*earlier, entry], key=lambda each: each.place)
     values = {
         "organization_id": actor.organization_id,
         "key_result_id": measured.id,
         "objective_id": measured.objective.id,
+        "cycle_id": measured.cycle_id,
         "author_id": actor.person_id,
         "note": note,
         "before": measured.progress,
@@ -143,7 +150,9 @@ async def _write(
         **_entry_columns(entry),
         **_audit_columns(actor, measured, entry, supersedes_id),
     }
-    await connection.execute(_WRITE.sql, *_WRITE.arguments(**values))
+    state = await connection.fetchval(_WRITE.sql, *_WRITE.arguments(**values))
+    if not accepts_checkins(ObjectiveState(state)):
+        raise TakesNoCheckIns
     if measured.milestone_ids:
         done = entries[-1].milestones_done
         await connection.execute(_STEPS.sql, *_STEPS.arguments(**values | {"steps_done": done}))
@@ -170,11 +179,10 @@ def _standing_columns(actor: Principal, measured: Measured, entries: list[Entry]
     latest = entries[-1]
     zone = ZoneInfo(actor.authority.facts["time_zone"])
     value, progress = standing(measured, entries)
-    after = progress or _NOTHING
     return {
         "current_value": value,
-        "after": after.clamped,
-        "after_unclamped": after.unclamped,
+        "after": progress.clamped,
+        "after_unclamped": progress.unclamped,
         "health": _health(measured, latest, progress, zone),
         "is_health_stated": latest.health is not None,
         "current_confidence": latest.confidence,
@@ -192,6 +200,7 @@ def _entry_columns(entry: Entry) -> dict[str, Any]:
         "confidence": entry.confidence,
         "steps_done": entry.milestones_done,
         "measured_at": entry.measured_at,
+        "origin_id": entry.origin_id,
     }
 
 
@@ -207,7 +216,7 @@ def _audit_columns(
     return named | {"payload": json.dumps(message["payload"])}
 
 
-def standing(measured: Measured, entries: list[Entry]) -> tuple[Decimal | None, Progress | None]:
+def standing(measured: Measured, entries: list[Entry]) -> tuple[Decimal | None, Progress]:
     """The current value and progress of a key result after its entries, in order of measurement."""
     latest = entries[-1]
     values = [entry.value for entry in entries if entry.value is not None]
@@ -221,19 +230,15 @@ def standing(measured: Measured, entries: list[Entry]) -> tuple[Decimal | None, 
     measure = Measure(
         MetricKind(measured.metric_kind), measured.start_value, measured.target_value, steps
     )
-    return value, progress_of(measure, value, latest.stated_progress)
+    return value, progress_of(measure, value, latest.stated_progress) or _NOTHING
 
 
-def _health(measured: Measured, latest: Entry, progress: Progress | None, zone: ZoneInfo) -> str:
-    elapsed = elapsed_share(measured.starts_on, measured.ends_on, clock.now(), zone)
-    thresholds = PaceThresholds()
-    if measured.at_risk_lag is not None and measured.off_track_lag is not None:
-        thresholds = PaceThresholds(measured.at_risk_lag, measured.off_track_lag)
+def _health(measured: Measured, latest: Entry, progress: Progress, zone: ZoneInfo) -> str:
     return key_result_health(
         Health(latest.health) if latest.health else None,
-        progress.unclamped if progress else None,
-        elapsed,
-        thresholds,
+        progress.unclamped,
+        elapsed_share(measured.starts_on, measured.ends_on, clock.now(), zone),
+        measured.thresholds,
         is_held=is_held(MetricKind(measured.metric_kind)),
     ).value
 
@@ -256,8 +261,15 @@ def _text(name: str) -> Any:
 
 _steps_done = bindparam("steps_done", type_=ARRAY(UUIDType(as_uuid=True)))
 
+# It answers the objective's state as it is now that the key result is locked: whoever closes an
+# objective locks its key results too, so that one of the two finds what the other did.
 _WRITE = HotStatement(
-    select(literal(1).label("done")).add_cte(
+    select(Objective.state)
+    .where(
+        Objective.organization_id == _uuid("organization_id"),
+        Objective.id == _uuid("objective_id"),
+    )
+    .add_cte(
         update(KeyResult)
         .where(
             KeyResult.organization_id == _uuid("organization_id"),
@@ -282,6 +294,7 @@ _WRITE = HotStatement(
             organization_id=_uuid("organization_id"),
             id=_uuid("check_in_id"),
             key_result_id=_uuid("key_result_id"),
+            cycle_id=_uuid("cycle_id"),
             value=_number("value"),
             health=_text("stated_health"),
             confidence=_number("confidence"),
@@ -294,6 +307,7 @@ _WRITE = HotStatement(
             progress_after=_number("after"),
             progress_unclamped=_number("after_unclamped"),
             supersedes_id=_uuid("supersedes_id"),
+            origin_id=_uuid("origin_id"),
         )
         .cte("recorded"),
         insert(STALE_OBJECTIVE)
@@ -323,5 +337,5 @@ _STEPS = HotStatement(
         Milestone.organization_id == _uuid("organization_id"),
         Milestone.key_result_id == _uuid("key_result_id"),
     )
-    .values(is_done=func.coalesce(Milestone.id == _steps_done.any_(), False))
+    .values(is_done=Milestone.id == any_(_steps_done))
 )

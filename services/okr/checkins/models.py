@@ -23,11 +23,16 @@ class CheckIn(Tenanted, Base, kw_only=True):
         UniqueConstraint("organization_id", "supersedes_id"),
         UniqueConstraint("organization_id", "source_id"),
         Index(None, "organization_id", "key_result_id", "measured_at", "id"),
-        Index(None, "organization_id", "recorded_at", "id"),
+        Index(None, "organization_id", "cycle_id", "recorded_at", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=uuid7)
     key_result_id: Mapped[UUID]
+    cycle_id: Mapped[UUID]
+    """Its goal's when it was recorded, so that a cycle's latest are found along an index.
+
+    No foreign key: all check-ins of a cycle would take locks on its one row.
+    """
     value: Mapped[Decimal | None]
     """Missing where only an import's stated progress is known."""
     health: Mapped[str | None]
@@ -43,4 +48,6 @@ class CheckIn(Tenanted, Base, kw_only=True):
     progress_unclamped: Mapped[Decimal]
     stated_progress: Mapped[Decimal | None] = mapped_column(default=None)
     supersedes_id: Mapped[UUID | None] = mapped_column(default=None)
+    origin_id: Mapped[UUID | None] = mapped_column(default=None)
+    """The first of its line of corrections, whose place among those of one instant it has."""
     source_id: Mapped[str | None] = mapped_column(default=None)

@@ -22,6 +22,7 @@ from services.okr.checkins.schemas import CheckInView
 from services.okr.cycles.models import Cycle, GoalSettings
 from services.okr.objectives import policy
 from services.okr.objectives.models import KeyResult, Milestone, Objective
+from services.okr.objectives.rules import DEFAULT_THRESHOLDS, PaceThresholds
 
 _id = UUIDType(as_uuid=True)
 _organization = bindparam("organization_id", type_=_id)
@@ -48,6 +49,7 @@ class Measured:
     """A key result locked for a check-in, with what its policy, rules and answer need."""
 
     id: UUID
+    cycle_id: UUID
     owner_id: UUID | None
     project_id: UUID | None
     metric_kind: str
@@ -62,8 +64,7 @@ class Measured:
     objective: Goal
     starts_on: date
     ends_on: date | None
-    at_risk_lag: Decimal | None
-    off_track_lag: Decimal | None
+    thresholds: PaceThresholds
     cadence: str
     """Its own, else the cycle's."""
 
@@ -102,6 +103,7 @@ _MEASURED = HotStatement(
         Objective.level,
         Objective.visibility,
         Objective.state,
+        Objective.cycle_id,
         Cycle.starts_on,
         Cycle.ends_on,
         GoalSettings.at_risk_lag,
@@ -127,6 +129,7 @@ _MEASURED = HotStatement(
 
 _OWN_COLUMNS = (
     "id",
+    "cycle_id",
     "owner_id",
     "project_id",
     "metric_kind",
@@ -136,6 +139,9 @@ _OWN_COLUMNS = (
     "progress",
     "last_check_in_at",
     "is_archived",
+    "starts_on",
+    "ends_on",
+    "cadence",
 )
 _GOAL_COLUMNS = {
     "id": "objective_id",
@@ -160,16 +166,13 @@ async def key_result_to_measure(
     )
     if row is None:
         return None
+    lags = row["at_risk_lag"], row["off_track_lag"]
     return Measured(
         **{name: row[name] for name in _OWN_COLUMNS},
         milestone_ids=row["milestone_ids"] or [],
         milestone_weights=row["milestone_weights"] or [],
         objective=Goal(**{name: row[column] for name, column in _GOAL_COLUMNS.items()}),
-        starts_on=row["starts_on"],
-        ends_on=row["ends_on"],
-        at_risk_lag=row["at_risk_lag"],
-        off_track_lag=row["off_track_lag"],
-        cadence=row["cadence"],
+        thresholds=PaceThresholds(*lags) if None not in lags else DEFAULT_THRESHOLDS,
     )
 
 
@@ -184,6 +187,13 @@ class Entry:
     health: str | None
     confidence: Decimal | None
     stated_progress: Decimal | None
+    origin_id: UUID | None
+    """The first of its line of corrections; None for a first one."""
+
+    @property
+    def place(self) -> tuple[datetime, UUID]:
+        """Entries stand in the order of measurement; a correction where the corrected stood."""
+        return self.measured_at, self.origin_id or self.id
 
 
 def _not_superseded() -> Any:
@@ -207,13 +217,14 @@ _ENTRIES = HotStatement(
         CheckIn.health,
         CheckIn.confidence,
         CheckIn.stated_progress,
+        CheckIn.origin_id,
     )
     .where(
         CheckIn.organization_id == _organization,
         CheckIn.key_result_id == _key_result,
         _not_superseded(),
     )
-    .order_by(CheckIn.measured_at, CheckIn.id)
+    .order_by(CheckIn.measured_at, func.coalesce(CheckIn.origin_id, CheckIn.id))
 )
 
 
@@ -288,5 +299,5 @@ async def _views(session: AsyncSession, check_ins: list[CheckIn]) -> list[CheckI
     rows = await session.execute(
         select(CheckIn.supersedes_id, CheckIn.id).where(CheckIn.supersedes_id.in_(ids))
     )
-    corrections = dict(rows.tuples().all())
+    corrections = dict(rows.all())
     return [CheckInView.of(each, corrections.get(each.id)) for each in check_ins]

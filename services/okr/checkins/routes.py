@@ -4,7 +4,7 @@ from uuid import UUID
 
 from kernel.app import new_router
 from kernel.auth import Actor
-from kernel.errors import NotFound, problems
+from kernel.errors import Forbidden, NotFound, problems
 from kernel.pagination import PageOf, Paging
 from kernel.transactions import HotWrite, ReadOnly
 from services.okr.checkins import commands, queries, schemas
@@ -16,7 +16,7 @@ ROUTERS = [router]
 @router.post(
     "/v1/key-results/{key_result_id}/check-ins",
     status_code=201,
-    responses=problems(NotFound, commands.TakesNoCheckIns),
+    responses=problems(NotFound, Forbidden, commands.TakesNoCheckIns),
 )
 async def record_check_in(
     key_result_id: UUID, new: schemas.NewCheckIn, actor: Actor, connection: HotWrite
@@ -42,7 +42,7 @@ async def get_check_in(check_in_id: UUID, actor: Actor, session: ReadOnly) -> sc
 @router.post(
     "/v1/check-ins/{check_in_id}/supersede",
     status_code=201,
-    responses=problems(NotFound, commands.TakesNoCheckIns, commands.AlreadySuperseded),
+    responses=problems(NotFound, Forbidden, commands.TakesNoCheckIns, commands.AlreadySuperseded),
 )
 async def supersede_check_in(
     check_in_id: UUID, new: schemas.NewCheckIn, actor: Actor, connection: HotWrite

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import (
+    DateTime,
     Text,
     and_,
     bindparam,
@@ -25,13 +25,14 @@ from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.orm import aliased
 
 from kernel import clock
-from kernel.authorization import Principal
+from kernel.authorization import Principal, require
 from kernel.errors import NotFound
 from kernel.hot import HotStatement, constant, of_tenant, shown
 from services.okr.alignment.models import HealthCount
-from services.okr.alignment.queries import is_shown, period
+from services.okr.alignment.queries import folded_at, is_shown, period
 from services.okr.checkins.models import CheckIn
 from services.okr.cycles.models import Cycle
+from services.okr.dashboards import policy
 from services.okr.dashboards.schemas import (
     Dashboard,
     DashboardScope,
@@ -48,7 +49,7 @@ MOST = 20
 _id = UUIDType(as_uuid=True)
 _unit = bindparam("unit_id", type_=_id)
 _person = bindparam("person_id", type_=_id)
-_labels = bindparam("labels", type_=Text).cast(JSONB)
+_labels = select(bindparam("labels", type_=Text).cast(JSONB)).scalar_subquery()
 _NOT_COUNTING = (constant("postponed"), constant("cancelled"))
 
 
@@ -144,40 +145,34 @@ def _children(kind: Kind) -> Any:
     return _as_list(children)
 
 
+def _of_each_cycle(cycles: Any, rows: Any, *order: Any) -> Any:
+    """The first rows of the period, by an index that each of its cycles is asked on its own."""
+    first = rows.order_by(*order).limit(MOST).correlate(cycles).lateral("first")
+    merged = select(first).select_from(cycles).join(first, true())
+    return merged, first
+
+
 def _at_risk(kind: Kind, cycles: Any) -> Any:
-    """The furthest behind, by an index that each cycle of the period is asked on its own."""
-    behind = (
-        select(
-            Objective.id,
-            Objective.title,
-            Objective.level,
-            Objective.unit_id,
-            Objective.owner_id,
-            shown(Objective.progress).label("progress"),
-            Objective.health,
-            _labels.op("->>")(Objective.health).label("health_label"),
-        )
-        .where(
-            is_shown(Objective),
-            Objective.state == constant("active"),
-            Objective.health.in_((constant("at_risk"), constant("off_track"))),
-            Objective.cycle_id == cycles.c.id,
-            _is_in_scope(kind, Objective),
-        )
-        .order_by(Objective.progress, Objective.id)
-        .limit(MOST)
-        .correlate(cycles)
-        .lateral("behind")
+    """The furthest behind."""
+    behind = select(
+        Objective.id,
+        Objective.title,
+        Objective.level,
+        Objective.unit_id,
+        Objective.owner_id,
+        shown(Objective.progress).label("progress"),
+        Objective.health,
+        _labels.op("->>")(Objective.health).label("health_label"),
+    ).where(
+        is_shown(Objective),
+        Objective.state == constant("active"),
+        Objective.health.in_((constant("at_risk"), constant("off_track"))),
+        Objective.cycle_id == cycles.c.id,
+        _is_in_scope(kind, Objective),
     )
-    worst = (
-        select(behind)
-        .select_from(cycles)
-        .join(behind, true())
-        .order_by(behind.c.progress, behind.c.id)
-        .limit(MOST)
-        .subquery("worst")
-    )
-    return _as_list(worst)
+    merged, first = _of_each_cycle(cycles, behind, Objective.progress, Objective.id)
+    worst = merged.order_by(first.c.progress, first.c.id).limit(MOST)
+    return _as_list(worst.subquery("worst"))
 
 
 def _goals(kind: Kind, cycles: Any) -> Any:
@@ -205,7 +200,7 @@ def _due(kind: Kind, cycles: Any) -> Any:
             of_tenant(KeyResult),
             ~KeyResult.is_archived,
             KeyResult.check_in_due_at.is_not(None),
-            KeyResult.check_in_due_at <= bindparam("at"),
+            KeyResult.check_in_due_at <= bindparam("at", type_=DateTime(timezone=True)),
             Objective.state == constant("active"),
         )
         .order_by(KeyResult.check_in_due_at, KeyResult.id)
@@ -216,6 +211,7 @@ def _due(kind: Kind, cycles: Any) -> Any:
 
 
 def _latest(kind: Kind, cycles: Any) -> Any:
+    """What was recorded last while its goal was in the period."""
     correction = aliased(CheckIn)
     recorded = (
         select(
@@ -230,20 +226,25 @@ def _latest(kind: Kind, cycles: Any) -> Any:
             _utc(CheckIn.recorded_at).label("recorded_at"),
         )
         .join(KeyResult, and_(of_tenant(KeyResult), KeyResult.id == CheckIn.key_result_id))
-        .join(Objective, _goals(kind, cycles))
+        .join(
+            Objective,
+            and_(
+                is_shown(Objective),
+                Objective.id == KeyResult.objective_id,
+                _is_in_scope(kind, Objective),
+            ),
+        )
         .where(
             of_tenant(CheckIn),
+            CheckIn.cycle_id == cycles.c.id,
             ~select(correction.id)
             .where(of_tenant(correction), correction.supersedes_id == CheckIn.id)
             .exists(),
         )
-        .order_by(CheckIn.recorded_at.desc(), CheckIn.id.desc())
-        .limit(MOST)
     )
-    if kind == "person":
-        # Their own key results are few; by their last check-ins no long history is read.
-        recorded = recorded.where(KeyResult.last_check_in_id == CheckIn.id)
-    return _as_list(recorded.subquery("recorded"))
+    merged, first = _of_each_cycle(cycles, recorded, CheckIn.recorded_at.desc(), CheckIn.id.desc())
+    latest = merged.order_by(first.c.recorded_at.desc(), first.c.id.desc()).limit(MOST)
+    return _as_list(latest.subquery("latest"))
 
 
 def _utc(instant: Any) -> Any:
@@ -261,13 +262,18 @@ def _as_list(rows: Any) -> Any:
     )
 
 
+def _exists(table: Any, row_id: Any) -> Any:
+    return select(table.id).where(of_tenant(table), table.id == row_id).exists()
+
+
 def _statement(kind: Kind) -> HotStatement:
     cycles = period()
+    place = _exists(Cycle, bindparam("cycle_id", type_=_id))
+    if kind == "unit":
+        place = and_(place, _exists(DirectoryUnit, _unit))
     columns = [
-        select(Cycle.id)
-        .where(of_tenant(Cycle), Cycle.id == bindparam("cycle_id", type_=_id))
-        .exists()
-        .label("cycle_exists"),
+        place.label("place_exists"),
+        folded_at().label("folded_at"),
         _standing(kind, cycles).label("standing"),
         _at_risk(kind, cycles).label("at_risk"),
         _due(kind, cycles).label("due"),
@@ -283,16 +289,14 @@ _STATEMENTS: dict[Kind, HotStatement] = {
 }
 
 
-_UNIT_EXISTS = HotStatement(
-    select(DirectoryUnit.id).where(of_tenant(DirectoryUnit), DirectoryUnit.id == _unit)
-)
-
-
-async def require_unit(connection: asyncpg.Connection, actor: Principal, unit_id: UUID) -> None:
-    """404 for a unit that the organization does not have."""
-    arguments = _UNIT_EXISTS.arguments(organization_id=actor.organization_id, unit_id=unit_id)
-    if await connection.fetchval(_UNIT_EXISTS.sql, *arguments) is None:
-        raise NotFound
+def _may_open(actor: Principal, kind: Kind, unit_id: UUID | None) -> bool:
+    match kind:
+        case "company":
+            return policy.may_open_company(actor)
+        case "unit":
+            return policy.may_open_unit(actor, unit_id)
+        case "person":
+            return True
 
 
 async def dashboard(
@@ -300,10 +304,12 @@ async def dashboard(
     actor: Principal,
     kind: Kind,
     cycle_id: UUID,
-    folded_at: datetime,
     unit_id: UUID | None = None,
 ) -> Dashboard:
-    """The dashboard of the company, of a unit, or of the actor; 404 for an unknown cycle."""
+    """The dashboard of the company, of a unit, or of the actor.
+
+    404 for an unknown cycle or unit, and then 403 for a dashboard that is not the actor's to open.
+    """
     statement = _STATEMENTS[kind]
     labels = actor.authority.facts["vocabulary"]["health"]
     at = clock.now()
@@ -319,15 +325,16 @@ async def dashboard(
             at=at,
         ),
     )
-    if not row["cycle_exists"]:
+    if not row["place_exists"]:
         raise NotFound
+    require(_may_open(actor, kind, unit_id))
     scope_id = {"company": None, "unit": unit_id, "person": actor.person_id}[kind]
     return Dashboard.model_validate(
         {
             "scope": DashboardScope(kind=kind, id=scope_id),
             "cycle_id": cycle_id,
             "as_of": at,
-            "folded_at": folded_at,
+            "folded_at": row["folded_at"],
             "at_risk": json.loads(row["at_risk"]),
             "due_check_ins": json.loads(row["due"]),
             "latest_check_ins": json.loads(row["latest"]),

@@ -7,11 +7,9 @@ from fastapi import Query
 
 from kernel.app import new_router
 from kernel.auth import Actor
-from kernel.authorization import require
 from kernel.errors import Forbidden, NotFound, problems
 from kernel.transactions import FreshRead
-from services.okr.alignment import queries as alignment
-from services.okr.dashboards import policy, queries, schemas
+from services.okr.dashboards import queries, schemas
 
 router = new_router("dashboards", "/v1/dashboards")
 ROUTERS = [router]
@@ -23,9 +21,7 @@ async def get_company_dashboard(
     actor: Actor, connection: FreshRead, cycle_id: CycleId
 ) -> schemas.Dashboard:
     """Where the whole company stands; needs `dashboards.read` for the organization."""
-    require(policy.may_open_company(actor))
-    folded_at = await alignment.folded_at(connection, actor.organization_id)
-    return await queries.dashboard(connection, actor, "company", cycle_id, folded_at)
+    return await queries.dashboard(connection, actor, "company", cycle_id)
 
 
 @router.get("/units/{unit_id}", responses=problems(NotFound, Forbidden))
@@ -33,10 +29,7 @@ async def get_unit_dashboard(
     unit_id: UUID, actor: Actor, connection: FreshRead, cycle_id: CycleId
 ) -> schemas.Dashboard:
     """Where a unit and everything below it stands; needs `dashboards.read` there."""
-    await queries.require_unit(connection, actor, unit_id)
-    require(policy.may_open_unit(actor, unit_id))
-    folded_at = await alignment.folded_at(connection, actor.organization_id)
-    return await queries.dashboard(connection, actor, "unit", cycle_id, folded_at, unit_id)
+    return await queries.dashboard(connection, actor, "unit", cycle_id, unit_id)
 
 
 @router.get("/me", responses=problems(NotFound))
@@ -44,5 +37,4 @@ async def get_my_dashboard(
     actor: Actor, connection: FreshRead, cycle_id: CycleId
 ) -> schemas.Dashboard:
     """Where the goals stand that you own or contribute to; needs nothing."""
-    folded_at = await alignment.folded_at(connection, actor.organization_id)
-    return await queries.dashboard(connection, actor, "person", cycle_id, folded_at)
+    return await queries.dashboard(connection, actor, "person", cycle_id)

@@ -45,6 +45,12 @@ class Objective(Tenanted, Base, kw_only=True):
             postgresql_where=text("NOT has_parent"),
         ),
         Index(
+            "ix_objective_apart",
+            "organization_id",
+            "cycle_id",
+            postgresql_where=text("has_distant_parent"),
+        ),
+        Index(
             "ix_objective_hidden",
             "organization_id",
             "cycle_id",
@@ -99,6 +105,8 @@ class Objective(Tenanted, Base, kw_only=True):
     folded_at: Mapped[datetime | None] = mapped_column(default=None)
     has_parent: Mapped[bool] = mapped_column(default=False)
     """Whether a primary link exists: a goal tree's tops are found by an index."""
+    has_distant_parent: Mapped[bool] = mapped_column(default=False)
+    """Whether the primary link leads into another cycle; kept by the fold, for those tops too."""
     # What the counters hold of this objective, so that a fold takes exactly that out again.
     counted_in_cycle_id: Mapped[UUID | None] = mapped_column(default=None)
     counted_in_unit_id: Mapped[UUID | None] = mapped_column(default=None)

@@ -1,7 +1,6 @@
 """The goal tree: one statement, no query a node, JSON built by PostgreSQL."""
 
 import json
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +29,7 @@ from kernel import clock
 from kernel.authorization import Principal, anyone, as_sql
 from kernel.errors import NotFound, Unprocessable
 from kernel.hot import HotStatement, constant, of_tenant, shown
-from services.okr.alignment.queries import SHOWN_STATES, is_shown, period
+from services.okr.alignment.queries import SHOWN_STATES, folded_at, is_shown, period
 from services.okr.cycles.models import Cycle
 from services.okr.objectives import policy
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
@@ -41,6 +40,7 @@ _id = UUIDType(as_uuid=True)
 _cycle = bindparam("cycle_id", type_=_id)
 _root = bindparam("root_id", type_=_id)
 _deepest = bindparam("depth", type_=Integer)
+_labels = select(bindparam("labels", type_=Text).cast(JSONB)).scalar_subquery()
 _reader = anyone()
 
 
@@ -50,35 +50,20 @@ class TreeTooLarge(Unprocessable):
     title = "The tree is too large for one answer"
 
 
-def _enclosing() -> Any:
-    cycles = (
-        select(Cycle.parent_id.label("id"))
-        .where(of_tenant(Cycle), Cycle.id == _cycle)
-        .cte("enclosing", recursive=True)
-    )
-    outer = aliased(Cycle)
-    return cycles.union_all(
-        select(outer.parent_id).where(of_tenant(outer), outer.id == cycles.c.id)
-    )
-
-
 def _tops(cycles: Any) -> Any:
     """Objectives of the period that hang below nothing shown in it, found without a scan.
 
     They have no parent; or their parent is hidden from the reader, a draft or archived; or it lies
-    in a cycle around the period.
+    in a cycle outside the period.
     """
-    within, around = select(cycles.c.id), select(_enclosing().c.id)
+    within = select(cycles.c.id)
     parent, child, link = aliased(Objective), aliased(Objective), aliased(AlignmentLink)
-    below = (
+    linked = (
         select(child.id)
-        .select_from(parent)
-        .join(
-            link,
-            and_(of_tenant(link), link.parent_objective_id == parent.id, link.is_primary),
-        )
+        .select_from(link)
+        .join(parent, and_(of_tenant(parent), parent.id == link.parent_objective_id))
         .join(child, and_(is_shown(child), child.id == link.objective_id))
-        .where(of_tenant(parent), child.cycle_id.in_(within))
+        .where(of_tenant(link), link.is_primary, child.cycle_id.in_(within))
     )
     unseen = and_(
         or_(parent.visibility == constant("private"), parent.state.not_in(SHOWN_STATES)),
@@ -92,8 +77,8 @@ def _tops(cycles: Any) -> Any:
         select(Objective.id).where(
             is_shown(Objective), Objective.cycle_id.in_(within), ~Objective.has_parent
         ),
-        below.where(parent.cycle_id.in_(within), unseen),
-        below.where(parent.cycle_id.in_(around)),
+        linked.where(parent.cycle_id.in_(within), unseen),
+        linked.where(child.has_distant_parent, parent.cycle_id.not_in(within)),
     ).subquery("tops")
 
 
@@ -244,7 +229,7 @@ def _rendered(node: Any) -> Any:
         constant("health"),
         node.c.health,
         constant("health_label"),
-        bindparam("labels", type_=Text).cast(JSONB).op("->>")(node.c.health),
+        _labels.op("->>")(node.c.health),
         constant("child_count"),
         node.c.child_count,
         constant("depth"),
@@ -260,6 +245,7 @@ def _answer(tree: Any, cycles: Any) -> HotStatement:
             .where(of_tenant(Cycle), Cycle.id == _cycle)
             .exists()
             .label("cycle_exists"),
+            folded_at().label("folded_at"),
             func.count().label("nodes"),
             func.coalesce(func.json_agg(_rendered(node)).cast(Text), constant("[]")).label("json"),
         ).select_from(node)
@@ -287,10 +273,10 @@ async def goal_tree(
     cycle_id: UUID,
     root_id: UUID | None,
     depth: int,
-    folded_at: datetime,
 ) -> bytes:
     """The tree as JSON; 404 for an unknown cycle or a root that is not to be seen."""
     statement = _WHOLE if root_id is None else _BELOW_ROOT
+    at = clock.now()
     row = await connection.fetchrow(
         statement.sql,
         *statement.arguments(
@@ -300,6 +286,7 @@ async def goal_tree(
             cycle_id=cycle_id,
             depth=depth,
             labels=json.dumps(actor.authority.facts["vocabulary"]["health"]),
+            at=at,
             **({} if root_id is None else {"root_id": root_id}),
         ),
     )
@@ -308,7 +295,7 @@ async def goal_tree(
     if row["nodes"] > MOST_NODES:
         raise TreeTooLarge
     head = GoalTree.model_construct(
-        cycle_id=cycle_id, as_of=clock.now(), folded_at=folded_at, nodes=[]
+        cycle_id=cycle_id, as_of=at, folded_at=row["folded_at"], nodes=[]
     )
     nodes: str = row["json"]
     return head.model_dump_json().encode()[: -len("[]}")] + nodes.encode() + b"}"

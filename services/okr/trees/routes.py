@@ -9,7 +9,6 @@ from kernel.app import new_router
 from kernel.auth import Actor
 from kernel.errors import NotFound, problems
 from kernel.transactions import FreshRead
-from services.okr.alignment import queries as alignment
 from services.okr.objectives.rules import MAX_DEPTH
 from services.okr.trees import queries, schemas
 
@@ -26,10 +25,9 @@ async def get_goal_tree(
     actor: Actor,
     connection: FreshRead,
     cycle_id: Annotated[UUID, Query(description="Cycles nested in it are included.")],
-    root_id: Annotated[UUID | None, Query(description="Only what hangs below this one.")] = None,
+    root_id: Annotated[UUID | None, Query(description="Only this objective and below.")] = None,
     depth: Annotated[int, Query(ge=0, le=2 * MAX_DEPTH, description="Levels below the tops.")] = 20,
 ) -> Response:
     """The goals of a cycle as a tree: objectives and key results, parents before their children."""
-    folded_at = await alignment.folded_at(connection, actor.organization_id)
-    tree = await queries.goal_tree(connection, actor, cycle_id, root_id, depth, folded_at)
+    tree = await queries.goal_tree(connection, actor, cycle_id, root_id, depth)
     return Response(tree, media_type="application/json")

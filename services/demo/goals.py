@@ -5,22 +5,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import asyncpg
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from kernel import clock, database, hot, replica
+from kernel import clock, database, replica
 from kernel.authorization import Authority, Grant, Principal, Scope
 from kernel.ids import uuid7
 from services.demo import reading
 from services.demo.people import Company
 from services.demo.reading import Demo, cycle_dates, cycle_name
-from services.okr.alignment.jobs import fold_once
+from services.okr.alignment.commands import fold
 from services.okr.checkins.commands import record_check_in
 from services.okr.checkins.schemas import NewCheckIn
 from services.okr.cycles import commands as cycles
+from services.okr.cycles.models import Cycle
 from services.okr.cycles.schemas import NewCycle
 from services.okr.directory.models import DIRECTORY
 from services.okr.objectives import commands as objectives
-from services.okr.objectives.models import KeyResult
 from services.okr.objectives.schemas import NewKeyResult, NewLink, NewObjective
 
 # What whoever loads the demo may do beside what its people may: the same commands, any place.
@@ -39,19 +41,29 @@ class Goals:
 
 
 async def load_goals(engine: AsyncEngine, demo: Demo, company: Company) -> Goals:
-    """Cycles, objectives with key results and their check-ins, then one fold."""
+    """Cycles, objectives with key results, their check-ins and a fold, all or nothing of them."""
     goals = Goals()
-    await _load_cycles(engine, demo, company, goals)
-    for objective in demo.objectives:
-        await _load_objective(engine, company, goals, objective)
-    for day, key_result, check_in in _by_day(demo):
-        with clock.frozen_at(day):
-            await _load_check_in(engine, company, goals, key_result, check_in)
-    await fold_once(engine, company.organization_id)
+    actors = {role: await _acting_as(engine, company, role) for role in company.people}
+    async with database.transaction(engine, company.organization_id) as session:
+        loading = _Loading(session, company, actors, goals)
+        await loading.cycles(demo)
+        for objective in demo.objectives:
+            await loading.objective(objective)
+        connection = await database.driver_connection(session)
+        for day, key_result, check_in in _by_day(demo):
+            with clock.frozen_at(day):
+                await loading.check_in(connection, key_result, check_in)
+        await fold(connection, company.organization_id)
     return goals
 
 
-async def acting_as(engine: AsyncEngine, company: Company, role: str) -> Principal:
+async def has_goals(engine: AsyncEngine, organization_id: UUID) -> bool:
+    """Whether the company's goals were loaded before."""
+    async with database.transaction(engine, organization_id, read_only=True) as session:
+        return await session.scalar(select(Cycle.id).limit(1)) is not None
+
+
+async def _acting_as(engine: AsyncEngine, company: Company, role: str) -> Principal:
     """A demo person with their own authority, and what loading needs beside it."""
     person_id, organization_id = company.people[role], company.organization_id
     held = await replica.load_authority(engine, DIRECTORY, organization_id, person_id)
@@ -67,39 +79,78 @@ async def acting_as(engine: AsyncEngine, company: Company, role: str) -> Princip
     return Principal(person_id, organization_id, "", role, "demo", authority)
 
 
-async def _load_cycles(engine: AsyncEngine, demo: Demo, company: Company, goals: Goals) -> None:
-    actor = await acting_as(engine, company, "administrator")
-    first_month = demo.organization.fiscal_year_start_month
-    today = clock.now().date()
-    for cycle in demo.cycles:
-        starts_on, ends_on = cycle_dates(cycle.kind, today, first_month)
-        new = NewCycle(
-            name=cycle_name(cycle.kind, today, first_month),
-            starts_on=starts_on,
-            ends_on=ends_on,
-            parent_id=goals.cycles[cycle.parent] if cycle.parent else None,
-            cadence=cycle.cadence,
-        )
-        async with database.transaction(engine, company.organization_id) as session:
-            made = await cycles.create_cycle(session, actor, new)
-            await cycles.activate_cycle(session, actor, made.id)
-            goals.cycles[cycle.key] = made.id
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """One company's goals on their way into one transaction."""
 
+    session: AsyncSession
+    company: Company
+    actors: dict[str, Principal]
+    goals: Goals
 
-async def _load_objective(
-    engine: AsyncEngine, company: Company, goals: Goals, objective: reading.Objective
-) -> None:
-    actor = await acting_as(engine, company, objective.owner)
-    with clock.frozen_at(_began(objective)):
-        async with database.transaction(engine, company.organization_id) as session:
-            made = await objectives.create_objective(
-                session, actor, _new_objective(company, goals, objective)
+    async def cycles(self, demo: Demo) -> None:
+        actor = self.actors["administrator"]
+        first_month = demo.organization.fiscal_year_start_month
+        today = clock.now().date()
+        for cycle in demo.cycles:
+            starts_on, ends_on = cycle_dates(cycle.kind, today, first_month)
+            new = NewCycle.model_validate(
+                {
+                    "name": cycle_name(cycle.kind, today, first_month),
+                    "starts_on": starts_on,
+                    "ends_on": ends_on,
+                    "parent_id": self.goals.cycles[cycle.parent] if cycle.parent else None,
+                    "cadence": cycle.cadence,
+                }
             )
-            goals.objectives[objective.key] = made.id
+            made = await cycles.create_cycle(self.session, actor, new)
+            await cycles.activate_cycle(self.session, actor, made.id)
+            self.goals.cycles[cycle.key] = made.id
+
+    async def objective(self, objective: reading.Objective) -> None:
+        actor = self.actors[objective.owner]
+        new = _new_objective(self.company, self.goals, objective)
+        with clock.frozen_at(_began(objective)):
+            made = await objectives.create_objective(self.session, actor, new)
+            self.goals.objectives[objective.key] = made.id
             for key_result in objective.key_results:
-                await _load_key_result(session, actor, company, goals, objective, key_result)
+                await self._key_result(actor, objective, key_result)
             if objective.state == "active":
-                await objectives.activate_objective(session, actor, made.id)
+                await objectives.activate_objective(self.session, actor, made.id)
+
+    async def _key_result(
+        self, actor: Principal, objective: reading.Objective, key_result: reading.KeyResult
+    ) -> None:
+        goals, owner = self.goals, key_result.owner or objective.owner
+        new = _new_key_result(key_result, self.company.people[owner])
+        made = await objectives.add_key_result(
+            self.session, actor, goals.objectives[objective.key], new
+        )
+        await self.session.refresh(made, ["milestones"])
+        goals.key_results[key_result.key] = made.id
+        goals.key_result_owners[key_result.key] = owner
+        for step, milestone in zip(key_result.milestones, made.milestones, strict=True):
+            goals.milestones[key_result.key, step.key] = milestone.id
+
+    async def check_in(
+        self,
+        connection: asyncpg.Connection,
+        key_result: reading.KeyResult,
+        check_in: reading.CheckIn,
+    ) -> None:
+        goals = self.goals
+        done = [goals.milestones[key_result.key, step] for step in check_in.milestones_done]
+        new = NewCheckIn.model_validate(
+            {
+                "value": check_in.value,
+                "milestones_done": done if key_result.metric_kind == "milestone" else None,
+                "health": check_in.health,
+                "confidence": check_in.confidence,
+                "note": check_in.note or None,
+            }
+        )
+        actor = self.actors[goals.key_result_owners[key_result.key]]
+        await record_check_in(connection, actor, goals.key_results[key_result.key], new)
 
 
 def _began(objective: reading.Objective) -> datetime:
@@ -142,16 +193,8 @@ def _new_objective(company: Company, goals: Goals, objective: reading.Objective)
     )
 
 
-async def _load_key_result(
-    session: AsyncSession,
-    actor: Principal,
-    company: Company,
-    goals: Goals,
-    objective: reading.Objective,
-    key_result: reading.KeyResult,
-) -> None:
-    owner = key_result.owner or objective.owner
-    new = NewKeyResult.model_validate(
+def _new_key_result(key_result: reading.KeyResult, owner_id: UUID) -> NewKeyResult:
+    return NewKeyResult.model_validate(
         {
             "title": key_result.title,
             "metric_kind": key_result.metric_kind,
@@ -161,19 +204,12 @@ async def _load_key_result(
             "start_value": key_result.start_value,
             "target_value": key_result.target_value,
             "weight": key_result.weight,
-            "owner_id": company.people[owner],
+            "owner_id": owner_id,
             "milestones": [
                 {"title": step.title, "weight": step.weight} for step in key_result.milestones
             ],
         }
     )
-    made: KeyResult = await objectives.add_key_result(
-        session, actor, goals.objectives[objective.key], new
-    )
-    goals.key_results[key_result.key] = made.id
-    goals.key_result_owners[key_result.key] = owner
-    for step, milestone in zip(key_result.milestones, made.milestones, strict=True):
-        goals.milestones[key_result.key, step.key] = milestone.id
 
 
 def _by_day(demo: Demo) -> Iterator[tuple[datetime, reading.KeyResult, reading.CheckIn]]:
@@ -186,25 +222,3 @@ def _by_day(demo: Demo) -> Iterator[tuple[datetime, reading.KeyResult, reading.C
         for check_in in key_result.check_ins
     ]
     yield from sorted(told, key=lambda each: each[0])
-
-
-async def _load_check_in(
-    engine: AsyncEngine,
-    company: Company,
-    goals: Goals,
-    key_result: reading.KeyResult,
-    check_in: reading.CheckIn,
-) -> None:
-    actor = await acting_as(engine, company, goals.key_result_owners[key_result.key])
-    done = [goals.milestones[key_result.key, step] for step in check_in.milestones_done]
-    new = NewCheckIn.model_validate(
-        {
-            "value": check_in.value,
-            "milestones_done": done if key_result.metric_kind == "milestone" else None,
-            "health": check_in.health,
-            "confidence": check_in.confidence,
-            "note": check_in.note or None,
-        }
-    )
-    async with hot.hot_connection(engine, company.organization_id, read_only=False) as connection:
-        await record_check_in(connection, actor, goals.key_results[key_result.key], new)

@@ -11,12 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kernel import database
 from kernel.outbox import OUTBOX
-from services.demo.goals import load_goals
-from services.demo.people import Company, load_people
+from services.demo.goals import has_goals, load_goals
+from services.demo.people import Company, load_people, loaded_people
 from services.demo.reading import Demo, read_demos
 from services.demo.talks import load_talks
 from services.identity.catalogue.rules import read_catalogue
-from services.identity.organizations.queries import organization_by_slug
 from services.identity.people.commands import passwords
 
 # The services deliver what the loading leaves in their outboxes; they are running and need a core.
@@ -36,22 +35,28 @@ async def load_demo(urls: dict[str, str], password: str, say: Say) -> None:
         engines = {
             name: await stack.enter_async_context(_engine(url)) for name, url in urls.items()
         }
-        demos = read_demos(read_catalogue())
-        missing = [demo for demo in demos if not await _is_there(engines["identity"], demo.slug)]
-        if not missing:
-            say("The demo companies are there already.")
-            return
-        say(f"Loading {len(missing)} demo companies.")
         password_hash = await passwords.hashed(password)
         companies = [
-            (demo, await load_people(engines["identity"], demo, password_hash)) for demo in missing
+            (demo, await _company(engines["identity"], demo, password_hash))
+            for demo in read_demos(read_catalogue())
         ]
-        organization_ids = [company.organization_id for _, company in companies]
-        await _delivered(engines["identity"], organization_ids, "identity.")
+        missing = [
+            (demo, company)
+            for demo, company in companies
+            if not await has_goals(engines["okr"], company.organization_id)
+        ]
+        say(f"Loading {len(missing)} demo companies." if missing else "The demo is there already.")
+        ids = [company.organization_id for _, company in missing]
+        await _delivered(engines["identity"], ids, "identity.")
         limit = asyncio.Semaphore(_AT_A_TIME)
         await asyncio.gather(
-            *(_load_company(engines, demo, company, limit) for demo, company in companies)
+            *(_load_company(engines, demo, company, limit) for demo, company in missing)
         )
+
+
+async def _company(engine: AsyncEngine, demo: Demo, password_hash: str) -> Company:
+    """Its people: those of an earlier start, or loaded now."""
+    return await loaded_people(engine, demo) or await load_people(engine, demo, password_hash)
 
 
 async def _load_company(
@@ -62,11 +67,6 @@ async def _load_company(
         if demo.feedback_requests or demo.feedback:
             await _delivered(engines["okr"], [company.organization_id], "okr.")
             await load_talks(engines["feedback"], demo, company, goals)
-
-
-async def _is_there(engine: AsyncEngine, slug: str) -> bool:
-    async with database.transaction(engine, read_only=True) as session:
-        return await organization_by_slug(session, slug) is not None
 
 
 async def _delivered(engine: AsyncEngine, organization_ids: list[UUID], topics: str) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import audit, database
@@ -10,6 +11,7 @@ from services.demo.reading import Demo
 from services.identity.catalogue.commands import publish_organization
 from services.identity.organizations.commands import add_organization
 from services.identity.organizations.models import Organization
+from services.identity.organizations.queries import organization_by_slug
 from services.identity.people.commands import add_person, add_role
 from services.identity.people.models import Person, RoleAssignment
 from services.identity.units.commands import add_root, add_unit
@@ -24,6 +26,22 @@ class Company:
     organization_id: UUID
     units: dict[str, UUID]
     people: dict[str, UUID]
+
+
+async def loaded_people(engine: AsyncEngine, demo: Demo) -> Company | None:
+    """The company as an earlier start has loaded it; None where it is not there."""
+    async with database.transaction(engine) as session:
+        organization = await organization_by_slug(session, demo.slug)
+        if organization is None:
+            return None
+        await database.enter_tenant(session, organization.id)
+        people = {person.email: person.id for person in await session.scalars(select(Person))}
+        units = {unit.name: unit.id for unit in await session.scalars(select(Unit))}
+    return Company(
+        organization.id,
+        {unit.key: units[unit.name] for unit in demo.units},
+        {person.role: people[demo.address_of(person)] for person in demo.people},
+    )
 
 
 async def load_people(engine: AsyncEngine, demo: Demo, password_hash: str) -> Company:

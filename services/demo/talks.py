@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import clock, database, replica
 from kernel.authorization import Principal
@@ -21,21 +21,27 @@ from services.feedback.requests.schemas import (
 
 
 async def load_talks(engine: AsyncEngine, demo: Demo, company: Company, goals: Goals) -> None:
-    """Questions with their answers, and what people said unasked."""
-    for request in demo.feedback_requests:
-        await _load_request(engine, company, goals, request)
-    for feedback in demo.feedback:
-        actor = await _acting_as(engine, company, feedback.by)
-        new = NewFeedback.model_validate(
-            {
-                "subject": _subject(goals, feedback.objective, feedback.key_result),
-                "body": feedback.body,
-                "visibility": feedback.visibility,
-            }
-        )
-        with clock.frozen_at(clock.now() - timedelta(days=feedback.days_ago)):
-            async with database.transaction(engine, company.organization_id) as session:
-                await commands.give_feedback(session, actor, new)
+    """Questions with their answers, and what people said unasked, all or nothing of them."""
+    actors = {role: await _acting_as(engine, company, role) for role in company.people}
+    async with database.transaction(engine, company.organization_id) as session:
+        for request in demo.feedback_requests:
+            await _load_request(session, company, actors, goals, request)
+        for feedback in demo.feedback:
+            await _load_feedback(session, actors[feedback.by], goals, feedback)
+
+
+async def _load_feedback(
+    session: AsyncSession, actor: Principal, goals: Goals, feedback: reading.Feedback
+) -> None:
+    new = NewFeedback.model_validate(
+        {
+            "subject": _subject(goals, feedback.objective, feedback.key_result),
+            "body": feedback.body,
+            "visibility": feedback.visibility,
+        }
+    )
+    with clock.frozen_at(clock.now() - timedelta(days=feedback.days_ago)):
+        await commands.give_feedback(session, actor, new)
 
 
 async def _acting_as(engine: AsyncEngine, company: Company, role: str) -> Principal:
@@ -53,7 +59,11 @@ def _subject(goals: Goals, objective: str | None, key_result: str | None) -> dic
 
 
 async def _load_request(
-    engine: AsyncEngine, company: Company, goals: Goals, request: reading.FeedbackRequest
+    session: AsyncSession,
+    company: Company,
+    actors: dict[str, Principal],
+    goals: Goals,
+    request: reading.FeedbackRequest,
 ) -> None:
     due_on = None
     if request.due_in_days is not None:
@@ -67,13 +77,9 @@ async def _load_request(
             "due_on": due_on,
         }
     )
-    actor = await _acting_as(engine, company, request.asked_by)
     with clock.frozen_at(clock.now() - timedelta(days=request.days_ago)):
-        async with database.transaction(engine, company.organization_id) as session:
-            asked = await commands.create_request(session, actor, new)
+        asked = await commands.create_request(session, actors[request.asked_by], new)
     for response in request.responses:
-        answering = await _acting_as(engine, company, response.by)
         said = NewFeedbackResponse(body=response.body)
         with clock.frozen_at(clock.now() - timedelta(days=response.days_ago)):
-            async with database.transaction(engine, company.organization_id) as session:
-                await commands.answer_request(session, answering, asked.id, said)
+            await commands.answer_request(session, actors[response.by], asked.id, said)

@@ -27,10 +27,25 @@ def _secure_rows(_: Any, __: Any, directives: list[ops.MigrationScript]) -> None
             if "organization_id" in table.to_table().primary_key.columns
             for statement in row_security(table.table_name, owner)
         ]
+        _draft_what_models_ask(script, [table.table_name for table in made])
+
+
+def _draft_what_models_ask(script: ops.MigrationScript, made: list[str]) -> None:
+    """Draft what a model asks for beside its table: `info={"after_create": …, "after_drop": …}`."""
+    metadata = context.config.attributes["metadata"]
+    for name in made:
+        info = metadata.tables[name].info
+        for part, moment in (
+            (script.upgrade_ops, "after_create"),
+            (script.downgrade_ops, "after_drop"),
+        ):
+            if part is not None:
+                part.ops += [ops.ExecuteSQLOp(statement) for statement in info.get(moment, ())]
 
 
 def run(metadata: MetaData) -> None:
     """Run the asked migrations in the transaction that the runner began."""
+    context.config.attributes["metadata"] = metadata
     context.configure(
         connection=context.config.attributes["connection"],
         target_metadata=metadata,

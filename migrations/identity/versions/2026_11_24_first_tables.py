@@ -325,6 +325,21 @@ def upgrade() -> None:
         "CREATE POLICY tenant ON \"audit_entry\" USING (organization_id = nullif(current_setting('cairn.organization_id', true), '')::uuid)"
     )
     op.execute('CREATE POLICY migration ON "audit_entry" TO "cairn_identity_owner" USING (true)')
+    op.execute(
+        """CREATE FUNCTION refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'audit entries are only ever added'
+                USING ERRCODE = 'integrity_constraint_violation';
+        END $$"""
+    )
+    op.execute(
+        """CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_entry
+        FOR EACH ROW EXECUTE FUNCTION refuse_change_of_audit()"""
+    )
+    op.execute(
+        """CREATE TRIGGER never_emptied BEFORE TRUNCATE ON audit_entry
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_audit()"""
+    )
     op.execute('ALTER TABLE "idempotency_key" ENABLE ROW LEVEL SECURITY')
     op.execute('ALTER TABLE "idempotency_key" FORCE ROW LEVEL SECURITY')
     op.execute(
@@ -396,5 +411,6 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_audit_entry_organization_id_action_sequence"), table_name="audit_entry")
     op.drop_table("audit_entry")
+    op.execute("DROP FUNCTION refuse_change_of_audit")
     op.drop_table("audit_chain")
     # ### end Alembic commands ###

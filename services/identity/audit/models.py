@@ -4,13 +4,30 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DDL, BigInteger, Index, UniqueConstraint, event
+from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel import clock
 from kernel.database import Tenanted
 from services.identity.audit.rules import FIRST_SEAL
 from services.identity.base import Base
+
+# Not even the owner of the table changes or removes an entry by an ordinary statement.
+APPEND_ONLY = {
+    "after_create": [
+        """CREATE FUNCTION refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'audit entries are only ever added'
+                USING ERRCODE = 'integrity_constraint_violation';
+        END $$""",
+        """CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_entry
+        FOR EACH ROW EXECUTE FUNCTION refuse_change_of_audit()""",
+        """CREATE TRIGGER never_emptied BEFORE TRUNCATE ON audit_entry
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_audit()""",
+    ],
+    "after_drop": ["DROP FUNCTION refuse_change_of_audit"],
+}
+"""What the migration that makes the table does besides."""
 
 
 class RecordedEntry(Tenanted, Base, kw_only=True):
@@ -23,6 +40,7 @@ class RecordedEntry(Tenanted, Base, kw_only=True):
         Index(None, "organization_id", "subject_id", "sequence"),
         Index(None, "organization_id", "action", "sequence"),
         Index(None, "organization_id", "at"),
+        {"info": APPEND_ONLY},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -52,27 +70,3 @@ class AuditChain(Tenanted, Base, kw_only=True):
 
     sequence: Mapped[int] = mapped_column(BigInteger, default=0)
     seal: Mapped[bytes] = mapped_column(default=FIRST_SEAL)
-
-
-REFUSAL = """
-CREATE FUNCTION refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'audit entries are only ever added'
-        USING ERRCODE = 'integrity_constraint_violation';
-END $$
-"""
-APPEND_ONLY = (
-    REFUSAL,
-    """
-    CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_entry
-        FOR EACH ROW EXECUTE FUNCTION refuse_change_of_audit()
-    """,
-    """
-    CREATE TRIGGER never_emptied BEFORE TRUNCATE ON audit_entry
-        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_audit()
-    """,
-)
-"""What a migration executes after it has created the table."""
-
-for statement in APPEND_ONLY:
-    event.listen(RecordedEntry.__table__, "after_create", DDL(statement))  # type: ignore[no-untyped-call]

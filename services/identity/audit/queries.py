@@ -76,7 +76,7 @@ async def verify_chain(
     end, end_seal = (chain.sequence, chain.seal) if chain else (0, FIRST_SEAL)
     sequence, seal = min(after, end), await _seal_at(session, min(after, end))
     while sequence < min(end, after + most):
-        entries = await _entries_after(session, sequence, end)
+        entries = await _entries_after(session, sequence, min(end, after + most))
         if found := first_break(key, sequence, seal, ((_covered(e), e.seal) for e in entries)):
             return Check(*_before(found, entries, sequence, seal), None, found)
         if not entries:

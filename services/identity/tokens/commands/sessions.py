@@ -124,7 +124,7 @@ async def sign_in(issuer: Issuer, wanted: NewSession, origin: Origin) -> IssuedT
 
 async def _found(issuer: Issuer, wanted: NewSession) -> _Found:
     """The person, by the same statements whether there is one or not."""
-    async with issuer.transaction() as session:
+    async with throttling.at_the_door(issuer.engine) as session:
         organization = await organizations.organization_by_slug(session, wanted.organization)
         organization_id = organization.id if organization else None
         await database.enter_tenant(session, organization_id or NOWHERE)
@@ -138,7 +138,8 @@ async def _record_refusal(issuer: Issuer, found: _Found, attempt: throttling.Att
     """Count the failure and leave an entry in the organization's trail, where there is one."""
     organization_id = found.organization_id or NOWHERE
     subject = ("person", found.person.id) if found.person else ("organization", organization_id)
-    async with issuer.transaction(organization_id) as session:
+    async with throttling.at_the_door(issuer.engine, organization_id) as session:
+        session.info["wake_relay"] = issuer.wake
         await throttling.settle(session, attempt)
         trail = await session.begin_nested()
         await outbox.publish(session, _entry(None, "session.refused", subject))

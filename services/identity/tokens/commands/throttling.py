@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -25,6 +26,10 @@ from services.identity.tokens.rules import Counter
 
 # Some three seconds together: as long as thirty right passwords take on a small machine.
 _WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)
+
+
+# A flood of sign-ins waits here in its order, and leaves connections to everybody else.
+_MOST_CONNECTIONS = asyncio.Semaphore(4)
 
 
 class TooManyFailures(TooManyRequests):
@@ -50,6 +55,18 @@ class _Full(Exception):  # noqa: N818 - not an error: it rolls the places back t
 
 
 @asynccontextmanager
+async def at_the_door(
+    engine: AsyncEngine, organization_id: UUID | None = None
+) -> AsyncIterator[AsyncSession]:
+    """A transaction of somebody who is not known yet: a few of them at a time in a process."""
+    async with (
+        _MOST_CONNECTIONS,
+        database.transaction(engine, organization_id) as session,
+    ):
+        yield session
+
+
+@asynccontextmanager
 async def attempt(engine: AsyncEngine, counters: list[Counter]) -> AsyncIterator[Attempt]:
     """Take a place for one look at a password; `TooManyFailures` when there is none."""
     taken = Attempt(await _taken_places(engine, counters))
@@ -58,14 +75,14 @@ async def attempt(engine: AsyncEngine, counters: list[Counter]) -> AsyncIterator
     finally:
         # Failures settle in the transaction that records them.
         if not taken.has_failed:
-            async with database.transaction(engine) as session:
+            async with at_the_door(engine) as session:
                 await settle(session, taken)
 
 
 async def _taken_places(engine: AsyncEngine, counters: list[Counter]) -> list[Counter]:
     for pause in (*_WAITS, None):
         try:
-            async with database.transaction(engine) as session:
+            async with at_the_door(engine) as session:
                 return await _take(session, counters)
         except _Full as full:
             if full.until is not None:

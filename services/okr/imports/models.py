@@ -26,16 +26,21 @@ class ImportRun(Tenanted, Base, kw_only=True):
     creates_units: Mapped[bool]
     requested_by: Mapped[UUID | None]
     """None: the operator, by `cairn import`."""
-    state: Mapped[str] = mapped_column(default="waiting")
+    state: Mapped[str] = mapped_column(default="queued")
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often it was begun: a runner that dies leaves it to the next one."""
     rows_total: Mapped[int] = mapped_column(default=0)
     rows_done: Mapped[int] = mapped_column(default=0)
     created: Mapped[int] = mapped_column(default=0)
     updated: Mapped[int] = mapped_column(default=0)
     unchanged: Mapped[int] = mapped_column(default=0)
+    rows_refused: Mapped[int] = mapped_column(default=0)
     refused: Mapped[list[dict[str, Any]]] = mapped_column(default_factory=list)
     notes: Mapped[list[dict[str, Any]]] = mapped_column(default_factory=list)
     units_made: Mapped[list[str]] = mapped_column(default_factory=list)
     """Units that the run made, or in a dry run would make."""
+    failure: Mapped[str | None] = mapped_column(default=None)
+    """Why the run failed, where it did."""
     created_at: Mapped[datetime] = mapped_column(default_factory=now)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
 

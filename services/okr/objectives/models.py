@@ -194,6 +194,7 @@ class KeyResult(Tenanted, Base, kw_only=True):
 
     source_id: Mapped[str | None] = mapped_column(default=None)
     source_owner: Mapped[str | None] = mapped_column(default=None)
+    source_unit: Mapped[str | None] = mapped_column(default=None)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default_factory=now)
     updated_at: Mapped[datetime] = mapped_column(default_factory=now)

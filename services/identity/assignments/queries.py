@@ -13,6 +13,7 @@ from services.identity.assignments import schemas
 from services.identity.assignments.policy import PERSON_ID, ROLES
 from services.identity.catalogue.commands import record_of
 from services.identity.catalogue.queries import identity_capabilities, roles_of
+from services.identity.catalogue.rules import Role
 from services.identity.catalogue.rules import Scope as CatalogueScope
 from services.identity.organizations import queries as organizations
 from services.identity.people import queries as people
@@ -25,14 +26,18 @@ PAGE = 1_000
 async def authority_of(session: AsyncSession, person: Person) -> Authority:
     """Everything a person may do, as the rows are in this transaction.
 
-    Three statements beside the person's own, whatever the number of roles: the organization, the
-    units below, the line below.
+    Two statements beside the person's own, whatever the number of roles: the organization, and the
+    units below. The line below is not read: nothing in identity is decided by it, save for a
+    change of manager, which asks `authority_over`.
     """
     await session.flush()
     held = person.assignments
     organization = await organizations.organization(session)
     roles = roles_of(organization.platform)
-    below = await units.units_below(session, [one.unit_id for one in held])
+    reaching = [
+        one.unit_id for one in held if one.role in roles and _reaches_below(roles[one.role])
+    ]
+    below = await units.units_below(session, reaching)
     grants = tuple(
         Grant(
             grant.capability,
@@ -50,7 +55,7 @@ async def authority_of(session: AsyncSession, person: Person) -> Authority:
         epoch=person.epoch,
         is_active=person.is_active,
         grants=grants,
-        reports=frozenset(await people.reports_below(session, person.id)),
+        reports=frozenset(),
         facts={
             PERSON_ID: person.id,
             ROLES: frozenset(one.role for one in held),
@@ -58,6 +63,16 @@ async def authority_of(session: AsyncSession, person: Person) -> Authority:
             "main_unit_id": person.main_unit_id,
         },
     )
+
+
+def _reaches_below(role: Role) -> bool:
+    return any(grant.scope == CatalogueScope.UNIT for grant in role.grants)
+
+
+async def authority_over(session: AsyncSession, actor: Principal, person_id: UUID) -> Authority:
+    """The actor's authority with the line below cut down to one person, if they are in it."""
+    is_below = actor.person_id in await people.managers_above(session, person_id)
+    return replace(actor.authority, reports=frozenset({person_id} if is_below else ()))
 
 
 async def load_authority(

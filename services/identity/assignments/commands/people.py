@@ -82,9 +82,9 @@ async def update_person(
     policy.refuse_raising_own(actor, before, after)
     require_version(person, expected)
     given |= {"main_unit_id": after[0], "unit_ids": after[1]}
+    own = await queries.authority_over(session, actor, person.id)
     await commands.change_person(session, person, given)
-    own = await people.person(session, actor.person_id)
-    policy.authorise_grant(actor, actor.authority, await queries.authority_of(session, own))
+    policy.authorise_grant(actor, own, await queries.authority_over(session, actor, person.id))
     await audit.record(
         session,
         actor,

@@ -196,6 +196,8 @@ class World:
             "visibility": "public",
             "state": "active",
             "activated_at": clock.now(),
+            "links": [],
+            "key_results": [],
         }
         row = Objective(**defaults | values)
         if parent is not None:
@@ -224,11 +226,9 @@ class World:
             "target_value": None if milestones else Decimal(100),
             "owner_id": objective.owner_id,
         }
-        row = KeyResult(**defaults | values)
+        steps = [Milestone(title=title, position=order) for order, title in enumerate(milestones)]
+        row = KeyResult(**defaults | {"milestones": steps} | values)
         row.objective_id = objective.id
-        row.milestones.extend(
-            Milestone(title=title, position=position) for position, title in enumerate(milestones)
-        )
         key_result: KeyResult = await self._add(row)
         await self.mark(objective.id)
         return key_result
@@ -311,3 +311,41 @@ async def new_world(app: FastAPI, **values: Any) -> World:
     await world.tell_organization()
     await world.unit(unit_id=world.root_id)
     return world
+
+
+def aiming(cycle: Cycle, **values: Any) -> dict[str, Any]:
+    """The body of a new objective: a public one of the caller's own unless said otherwise."""
+    return {
+        "title": "An aim",
+        "level": "individual",
+        "cycle_id": str(cycle.id),
+        "commitment": "committed",
+        "visibility": "public",
+    } | {name: _plain(value) for name, value in values.items()}
+
+
+def measuring(**values: Any) -> dict[str, Any]:
+    """The body of a new key result: a rise from 0 to 100 unless said otherwise."""
+    return {
+        "title": "A measure",
+        "metric_kind": "increase",
+        "unit_of_measure": "number",
+        "start_value": 0,
+        "target_value": 100,
+    } | {name: _plain(value) for name, value in values.items()}
+
+
+def below(goal: Objective | KeyResult, link: str = "contributes", **values: Any) -> dict[str, Any]:
+    """A link below a goal, as `parent` or as the body of a new alignment."""
+    kind = "objective" if isinstance(goal, Objective) else "key_result"
+    return {"kind": kind, "id": str(goal.id), "link": link, **values}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case UUID():
+            return str(value)
+        case list():
+            return [_plain(item) for item in value]
+        case _:
+            return value

@@ -7,7 +7,7 @@ from fastapi import Depends, Request, Response
 
 from kernel.app import Runtime, new_router
 from kernel.auth import Actor
-from kernel.errors import NotFound, TooManyRequests, Unauthenticated, problems
+from kernel.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated, problems
 from kernel.pagination import Paged, PageOf, Paging
 from kernel.transactions import ReadOnly, Transaction
 from services.identity.tokens import commands, queries
@@ -27,7 +27,8 @@ from services.identity.tokens.schemas import (
 sessions = new_router("sessions", "/v1/sessions")
 me = new_router("me", "/v1/me")
 keys = new_router("keys", "/.well-known")
-ROUTERS = (sessions, me, keys)
+people = new_router("people", "/v1/people")
+ROUTERS = (sessions, me, keys, people)
 
 PUBLIC = {"x-cairn-public": True}
 SECRET = {"x-cairn-public": True, "x-cairn-secret": True}
@@ -121,6 +122,12 @@ async def end_current_session(
 async def end_session(session_id: UUID, actor: Actor, session: Transaction) -> None:
     """End one of your sessions, such as that of a device you have lost."""
     await commands.end_own_session(session, actor, session_id)
+
+
+@people.delete("/{person_id}/sessions", status_code=204, responses=problems(Forbidden, NotFound))
+async def end_person_sessions(person_id: UUID, actor: Actor, session: Transaction) -> None:
+    """Log somebody out everywhere, for whoever may manage them; they may sign in again."""
+    await commands.end_person_sessions(session, actor, person_id)
 
 
 @me.get("", response_model=MeView)

@@ -239,6 +239,20 @@ async def test_nobody_ends_the_session_of_somebody_else(visitor):
     assert (await visitor.refresh(theirs["refresh_token"])).status_code == 200
 
 
+async def test_whoever_manages_somebody_logs_them_out(visitor):
+    person_id, email = await visitor.person("product_owner")
+    issued = await visitor.signed_in(email)
+    administrator = (await visitor.signed_in())["access_token"]
+    path = f"/v1/people/{person_id}/sessions"
+
+    assert (await visitor.request("DELETE", path, issued["access_token"])).status_code == 403
+    assert (await visitor.request("DELETE", path, administrator)).status_code == 204
+
+    assert (await visitor.get("/v1/me", issued["access_token"])).status_code == 401
+    assert (await visitor.refresh(issued["refresh_token"])).status_code == 401
+    assert (await visitor.sign_in(email)).status_code == 201
+
+
 async def test_a_deactivated_person_has_no_way_in(visitor):
     person_id, email = await visitor.person()
     issued = await visitor.signed_in(email)

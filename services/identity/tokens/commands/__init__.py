@@ -8,6 +8,7 @@ from services.identity.tokens.commands.sessions import (
     SignInRefused,
     end_all_sessions,
     end_own_session,
+    end_person_sessions,
     refresh,
     sign_in,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "TooManyFailures",
     "end_all_sessions",
     "end_own_session",
+    "end_person_sessions",
     "forget_old_counters",
     "keep_signing_keys",
     "refresh",

@@ -23,6 +23,9 @@ from kernel.auth import ALGORITHM, AUDIENCE, TOKEN_TYPE
 from kernel.authorization import Principal
 from kernel.errors import NotFound, Unauthenticated
 from kernel.ids import uuid7
+from services.identity.assignments.commands.guarding import under_lock
+from services.identity.assignments.policy import require_may_manage
+from services.identity.assignments.queries import authority_of
 from services.identity.organizations import queries as organizations
 from services.identity.organizations.models import Organization
 from services.identity.people import commands as people_commands
@@ -288,6 +291,15 @@ async def end_all_sessions(session: AsyncSession, actor: Principal) -> None:
     """Log out everywhere: no token that the caller has is good in five seconds."""
     await organizations.organization_to_change(session)
     person = await people.person(session, actor.person_id)
+    await people_commands.end_sessions(session, person)
+    await audit.record(session, actor, "person.sessions_ended", ("person", person.id))
+
+
+async def end_person_sessions(session: AsyncSession, actor: Principal, person_id: UUID) -> None:
+    """Log somebody out everywhere, by whoever may deactivate them: a device was lost."""
+    actor = await under_lock(session, actor)
+    person = await people.person(session, person_id)
+    require_may_manage(actor, person, await authority_of(session, person))
     await people_commands.end_sessions(session, person)
     await audit.record(session, actor, "person.sessions_ended", ("person", person.id))
 

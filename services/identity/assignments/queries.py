@@ -59,8 +59,6 @@ async def authority_of(session: AsyncSession, person: Person) -> Authority:
         facts={
             PERSON_ID: person.id,
             ROLES: frozenset(one.role for one in held),
-            "time_zone": organization.time_zone,
-            "main_unit_id": person.main_unit_id,
         },
     )
 

@@ -83,6 +83,13 @@ class DirectoryPage(Output):
     after: UUID | None
 
 
+class FoundOrganization(Output):
+    """The id behind a slug."""
+
+    id: UUID
+    slug: str
+
+
 class OrganizationIds(Output):
     """Ids of organizations; `after` asks for the next page, null ends it."""
 

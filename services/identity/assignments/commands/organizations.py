@@ -70,6 +70,12 @@ async def ensure_units(session: AsyncSession, wanted: NamedUnits) -> FoundUnits:
     return FoundUnits(units=await find_or_add_units(session, wanted.units))
 
 
+async def find_organization(session: AsyncSession, slug_or_id: str) -> schemas.FoundOrganization:
+    """An organization by slug or id, for who works across tenants; 404 where there is none."""
+    found = await organization_named(session, slug_or_id)
+    return schemas.FoundOrganization(id=found.id, slug=found.slug)
+
+
 async def organization_named(session: AsyncSession, slug_or_id: str) -> Organization:
     """An organization by slug or id; 404 where there is none."""
     found = await organization_by_slug(session, slug_or_id)

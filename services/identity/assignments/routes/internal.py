@@ -34,6 +34,14 @@ async def list_organization_ids(
     return await queries.organization_ids(session, after)
 
 
+@router.get("/organizations/{slug_or_id}")
+async def find_organization(
+    slug_or_id: str, _: InternalCaller, session: TenantlessTransaction
+) -> schemas.FoundOrganization:
+    """An organization by the slug that the operator names."""
+    return await commands.find_organization(session, slug_or_id)
+
+
 @router.post("/units")
 async def ensure_units(
     wanted: NamedUnits, caller: InternalCaller, session: TenantlessTransaction

@@ -102,10 +102,14 @@ async def _fold_level(
 
 
 def _is_frozen(row: Any) -> bool:
-    """What has ended keeps its values, once a fold has taken in what was measured before."""
+    """What has ended keeps its values, once a fold has taken in what was measured before.
+
+    What was put off or given up has no part that counts any more, and keeps what it had reached.
+    """
     if row["state"] not in _ENDED or row["folded_at"] is None:
         return False
-    return row["closed_at"] is None or row["folded_at"] > row["closed_at"]
+    is_settled = row["closed_at"] is None or row["folded_at"] > row["closed_at"]
+    return is_settled or exclusion_of(outcome=_outcome(row)) is not None
 
 
 def _distances(foldable: Foldable) -> dict[UUID, bool]:

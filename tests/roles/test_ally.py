@@ -15,6 +15,7 @@ def test_aly_1_monitors_okrs_across_departments_with_goal_trees(role: RoleOf):
     mine, own = employee.active_objective("To the end", "individual", parent=parent)
     employee.check_in(own["id"], 10)
 
+    executive.fresh()
     tree = executive.get(
         "/v1/goal-tree",
         cycle_id=executive.quarter,
@@ -68,6 +69,7 @@ def test_aly_2_sets_cascading_okrs_aligned_with_business_priorities(role: RoleOf
     )
     manager.check_in(key_result["id"], 10)
 
+    employee.fresh()
     tree = employee.get("/v1/goal-tree", cycle_id=employee.quarter, root_id=company["id"])
     depth = {node["id"]: node["depth"] for node in tree["nodes"]}
     assert depth[department["id"]] < depth[team["id"]] < depth[handed["id"]]

@@ -16,6 +16,7 @@ def test_gtm_4_provides_updates_and_checks_in_on_team_okrs(role: RoleOf):
     assert recorded["author_id"] == employee.id
     seen = manager.get(f"/v1/key-results/{key_result['id']}")
     assert (seen["progress"], seen["health"], seen["confidence"]) == (0.7, "at_risk", 0.4)
+    manager.fresh()
     assert manager.get(f"/v1/objectives/{objective['id']}")["progress"] == 0.7
     # The team's goal is theirs to report on, not to change; and another unit's is neither.
     tag = {"If-Match": manager.call("GET", f"/v1/objectives/{objective['id']}").headers["etag"]}

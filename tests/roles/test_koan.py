@@ -9,6 +9,7 @@ def test_koa_2_monitors_team_progress_on_team_dashboards(role: RoleOf):
     objective, key_result = employee.active_objective("Watched by the team", "individual")
     employee.check_in(key_result["id"], 1, health="at_risk")
 
+    manager.fresh()
     team = manager.get(f"/v1/dashboards/units/{employee.unit_id}", cycle_id=manager.quarter)
 
     assert objective["id"] in {each["id"] for each in team["at_risk"]} or len(team["at_risk"]) == 20

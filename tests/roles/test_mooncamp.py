@@ -46,6 +46,7 @@ def test_moo_2_tracks_progress(role: RoleOf):
     _, key_result = employee.active_objective("Tracked", "individual")
     employee.check_in(key_result["id"], 9)
 
+    manager.fresh()
     unit = manager.get(f"/v1/dashboards/units/{manager.unit_id}", cycle_id=manager.quarter)
     listed = manager.items("/v1/objectives", cycle_id=manager.quarter, owner_id=employee.id)
 

@@ -12,6 +12,7 @@ def test_per_4_contributes_to_team_okrs(role: RoleOf):
     employee.post(f"/v1/objectives/{objective['id']}/join")
     employee.check_in(key_result["id"], 2)
 
+    manager.fresh()
     seen = manager.get(f"/v1/objectives/{objective['id']}")
     assert seen["contributor_ids"] == [employee.id]
     assert seen["progress"] == 0.2

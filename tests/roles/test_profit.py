@@ -19,6 +19,7 @@ def test_pro_4_regularly_updates_and_manages_progress_on_personal_and_team_okrs(
         (0.2, 0.4),
         (0.4, 0.8),
     ]
+    manager.fresh()
     assert manager.get(f"/v1/objectives/{team['id']}")["progress"] == 0.8
     assert manager.get(f"/v1/key-results/{own['id']}")["progress"] == 0.5
     words = manager.get(f"/v1/objectives/{mine['id']}")

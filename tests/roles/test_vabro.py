@@ -53,6 +53,7 @@ def test_vab_2_configures_department_okrs_and_connects_each_to_a_company_okr(rol
 
     seen = admin.get(f"/v1/objectives/{objective['id']}")
     assert seen["parent"]["id"] == company["id"]
+    admin.fresh()
     why = admin.get(f"/v1/objectives/{company['id']}/progress")
     assert objective["id"] in str(why)
     tree = admin.get("/v1/goal-tree", cycle_id=admin.quarter, root_id=company["id"])

@@ -9,6 +9,7 @@ def test_wd_1_uses_company_wide_okr_dashboards_for_visibility(role: RoleOf):
     objective, key_result = employee.active_objective("Seen from the top", "individual")
     employee.check_in(key_result["id"], 3)
 
+    executive.fresh()
     company = executive.get("/v1/dashboards/company", cycle_id=executive.year)
     nested = executive.get("/v1/dashboards/company", cycle_id=executive.quarter)
     unit = executive.get(f"/v1/dashboards/units/{manager.unit_id}", cycle_id=executive.quarter)

@@ -26,6 +26,7 @@ def test_wb_1_reviews_company_wide_progress_dashboards(role: RoleOf):
     _, key_result = leader.active_objective("Behind on purpose", "unit", unit_id=leader.unit_id)
     leader.check_in(key_result["id"], 0, health="off_track")
 
+    executive.fresh()
     dashboard = executive.get("/v1/dashboards/company", cycle_id=executive.quarter)
 
     assert key_result["id"] in {each["key_result_id"] for each in dashboard["latest_check_ins"]}

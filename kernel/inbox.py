@@ -5,6 +5,9 @@ their id. A message whose handling fails is not acknowledged and comes again.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,7 +22,16 @@ from kernel.errors import Problem
 from kernel.logging import logger
 
 Subscriber = Callable[[AsyncSession, dict[str, Any]], Awaitable[None]]
-Subscribers = Mapping[str, Subscriber]
+
+
+@dataclass(frozen=True, slots=True)
+class ManyAtOnce:
+    """A subscriber of what arrives together from one organization, in one transaction."""
+
+    take: Callable[[AsyncSession, list[dict[str, Any]]], Awaitable[None]]
+
+
+Subscribers = Mapping[str, Subscriber | ManyAtOnce]
 """Topic → what this service does with it."""
 
 
@@ -44,22 +56,39 @@ async def receive(
     messages: list[Message],
     circumstances: Mapping[str, Any] | None = None,
 ) -> set[int]:
-    """Handle messages one by one, each in a transaction with `circumstances` in its `info`."""
+    """Handle messages in transactions of their organizations, `circumstances` in their `info`."""
     taken: set[int] = set()
-    for message in messages:
-        subscriber = subscribers.get(message.topic)
-        if subscriber is None:
-            logger(__name__).error("nobody here takes this event", topic=message.topic)
-            continue
-        try:
-            async with database.transaction(engine, message.organization_id) as session:
-                session.info.update(circumstances or {})
-                await subscriber(session, message.payload)
-        except (Problem, SQLAlchemyError, ValidationError):
-            logger(__name__).exception("an event could not be taken", topic=message.topic)
-            continue
-        taken.add(message.id)
+    for (topic, _), run in groupby(messages, attrgetter("topic", "organization_id")):
+        group = list(run)
+        groups = [group] if isinstance(subscribers.get(topic), ManyAtOnce) else []
+        # Where one of many cannot be taken, the others do not wait for it.
+        for part in [*groups, *([message] for message in group)]:
+            if part[0].id not in taken and await _took(engine, subscribers, part, circumstances):
+                taken |= {message.id for message in part}
     return taken
+
+
+async def _took(
+    engine: AsyncEngine,
+    subscribers: Subscribers,
+    messages: list[Message],
+    circumstances: Mapping[str, Any] | None,
+) -> bool:
+    topic, organization_id = messages[0].topic, messages[0].organization_id
+    if (subscriber := subscribers.get(topic)) is None:
+        logger(__name__).error("nobody here takes this event", topic=topic)
+        return False
+    try:
+        async with database.transaction(engine, organization_id) as session:
+            session.info.update(circumstances or {})
+            if isinstance(subscriber, ManyAtOnce):
+                await subscriber.take(session, [message.payload for message in messages])
+            else:
+                await subscriber(session, messages[0].payload)
+    except (Problem, SQLAlchemyError, ValidationError):
+        logger(__name__).exception("an event could not be taken", topic=topic)
+        return False
+    return True
 
 
 def events_router(subscribers: Subscribers) -> APIRouter:

@@ -1,6 +1,6 @@
-"""The one change the audit trail knows: an entry is added at the end of its chain."""
+"""The one change the audit trail knows: entries are added at the end of their chain."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -11,28 +11,32 @@ from services.identity.audit.models import AuditChain, RecordedEntry
 from services.identity.audit.rules import Entry, seal_of
 
 
-async def keep_entry(session: AsyncSession, key: bytes, service: str, told: AuditEntry) -> None:
-    """Seal an entry and add it; one that is there already is left as it is."""
+async def keep_entries(
+    session: AsyncSession, key: bytes, service: str, told: Sequence[AuditEntry]
+) -> None:
+    """Seal entries and add them; those that are there already are left as they are."""
     chain = await _locked_chain(session)
-    if await session.scalar(select(RecordedEntry.id).where(RecordedEntry.id == told.id)):
-        return
-    covered: dict[str, Any] = told.model_dump() | {
-        "sequence": chain.sequence + 1,
-        "service": service,
-        "details": told.details,
-    }
-    organization_id = session.info["organization_id"]
-    seal = seal_of(key, chain.seal, Entry(organization_id=organization_id, **covered))
-    session.add(RecordedEntry(**covered, seal=seal))
-    chain.sequence, chain.seal = covered["sequence"], seal
+    ids = [entry.id for entry in told]
+    known = set(await session.scalars(select(RecordedEntry.id).where(RecordedEntry.id.in_(ids))))
+    for entry in told:
+        if entry.id in known:
+            continue
+        known.add(entry.id)
+        covered = entry.model_dump() | {"sequence": chain.sequence + 1, "service": service}
+        sealed = Entry(organization_id=session.info["organization_id"], **covered)
+        seal = seal_of(key, chain.seal, sealed)
+        session.add(RecordedEntry(**covered, seal=seal))
+        chain.sequence, chain.seal = sealed.sequence, seal
 
 
 async def _locked_chain(session: AsyncSession) -> AuditChain:
     """The end of the organization's chain, made with its first entry, locked until the commit."""
+    chain = select(AuditChain).with_for_update()
+    if (found := await session.scalar(chain)) is not None:
+        return found
     await session.execute(
         insert(AuditChain)
         .values(organization_id=session.info["organization_id"])
         .on_conflict_do_nothing()
     )
-    found = await session.scalars(select(AuditChain).with_for_update())
-    return found.one()
+    return (await session.scalars(chain)).one()

@@ -75,6 +75,14 @@ async def test_an_entry_that_comes_twice_is_kept_once(company):
     assert [row.sequence for row in await kept(company)] == [1, 2]
 
 
+async def test_one_that_cannot_be_kept_does_not_hold_up_the_others(company):
+    broken = entry(subject_kind="\0")
+
+    assert await deliver(company, entry(), broken, entry()) == [0, 2]
+
+    assert [row.sequence for row in await kept(company)] == [1, 2]
+
+
 async def test_entries_that_arrive_together_have_numbers_without_gaps(company):
     await asyncio.gather(*(deliver(company, entry(), entry()) for _ in range(10)))
 

@@ -7,6 +7,16 @@ from services.okr.objectives.commands.assigning import (
     join_objective,
     leave_objective,
 )
+from services.okr.objectives.commands.bringing import (
+    brought_key_result,
+    brought_link,
+    brought_objective,
+    close_brought,
+    connect_brought,
+    open_for_fold,
+    remember_brought,
+    tell_of_brought,
+)
 from services.okr.objectives.commands.closing import close_objective
 from services.okr.objectives.commands.creating import create_objective
 from services.okr.objectives.commands.cycles import (
@@ -77,8 +87,13 @@ __all__ = [
     "archive_objective",
     "assign_key_result",
     "assign_owner",
+    "brought_key_result",
+    "brought_link",
+    "brought_objective",
+    "close_brought",
     "close_cycle",
     "close_objective",
+    "connect_brought",
     "create_alignment",
     "create_objective",
     "delete_alignment",
@@ -90,14 +105,17 @@ __all__ = [
     "leave_objective",
     "mark_stale",
     "objective_record",
+    "open_for_fold",
     "override_progress",
     "record_change",
+    "remember_brought",
     "remember_structure",
     "reopen_objective",
     "resume_progress",
     "return_objective",
     "stale_mark_rows",
     "submit_objective",
+    "tell_of_brought",
     "update_alignment",
     "update_cycle",
     "update_goal_settings",

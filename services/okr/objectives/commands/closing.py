@@ -33,7 +33,7 @@ async def close_objective(
     await bring_up_to_date(session, actor, [objective])
     key_results = await queries.key_results_of_all(session, [objective.id])
     end(objective, key_results[objective.id], how.outcome, how.score)
-    objective.closing_note = how.note
+    objective.closing_note = how.note or how.reason
     return await settle(session, actor, objective, following, "closed", outcome=objective.outcome)
 
 

@@ -24,28 +24,28 @@ from services.okr.objectives.rules import (
 
 
 async def submit_objective(
-    session: AsyncSession, actor: Principal, objective_id: UUID
+    session: AsyncSession, actor: Principal, objective_id: UUID, reason: str | None = None
 ) -> Objective:
     """Hand a draft in for approval."""
     objective = await to_step(session, actor, objective_id)
-    return await _step(session, actor, objective, ObjectiveAction.SUBMIT, "submitted")
+    return await _step(session, actor, objective, ObjectiveAction.SUBMIT, "submitted", reason)
 
 
 async def withdraw_objective(
-    session: AsyncSession, actor: Principal, objective_id: UUID
+    session: AsyncSession, actor: Principal, objective_id: UUID, reason: str | None = None
 ) -> Objective:
     """Take back what was handed in; it is a draft again."""
     objective = await to_step(session, actor, objective_id)
-    return await _step(session, actor, objective, ObjectiveAction.WITHDRAW, "withdrawn")
+    return await _step(session, actor, objective, ObjectiveAction.WITHDRAW, "withdrawn", reason)
 
 
 async def approve_objective(
-    session: AsyncSession, actor: Principal, objective_id: UUID
+    session: AsyncSession, actor: Principal, objective_id: UUID, reason: str | None = None
 ) -> Objective:
     """Approve what was handed in; its owner activates it then."""
     objective = await queries.objective_to_change(session, actor, objective_id)
     require(policy.may_approve(actor, objective))
-    return await _step(session, actor, objective, ObjectiveAction.APPROVE, "approved")
+    return await _step(session, actor, objective, ObjectiveAction.APPROVE, "approved", reason)
 
 
 async def return_objective(
@@ -58,7 +58,7 @@ async def return_objective(
 
 
 async def activate_objective(
-    session: AsyncSession, actor: Principal, objective_id: UUID
+    session: AsyncSession, actor: Principal, objective_id: UUID, reason: str | None = None
 ) -> Objective:
     """Begin; from now on trees and dashboards show it."""
     objective = await to_step(session, actor, objective_id)
@@ -67,13 +67,14 @@ async def activate_objective(
     if cycle.state == CycleState.CLOSED.value:
         raise CycleIsClosed
     objective.activated_at = clock.now()
+    objective.state_reason = reason
     key_results = await queries.key_results_of_all(session, [objective.id])
     await set_due(key_results[objective.id], cycle, session)
     return await settle(session, actor, objective, following, "activated")
 
 
 async def reopen_objective(
-    session: AsyncSession, actor: Principal, objective_id: UUID, reason: str
+    session: AsyncSession, actor: Principal, objective_id: UUID, reason: str | None = None
 ) -> Objective:
     """Go on with a closed objective; outcomes and scores are open again, its history stays."""
     objective = await to_step(session, actor, objective_id)

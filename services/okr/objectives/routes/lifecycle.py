@@ -20,24 +20,38 @@ _STEP = problems(NotFound, Forbidden, commands.ObjectiveStateForbids)
 _TIMED_STEP = problems(NotFound, Forbidden, commands.ObjectiveStateForbids, CycleIsClosed)
 
 
+OptionalStep = Annotated[schemas.Step | None, Body()]
+
+
+def said(step: schemas.Step | None) -> str | None:
+    """What the client says about the step, if anything."""
+    return step.words if step is not None else None
+
+
 @router.post("/submit", response_model=schemas.ObjectiveView, responses=_STEP)
-async def submit_objective(objective_id: UUID, actor: Actor, session: Transaction) -> Response:
+async def submit_objective(
+    objective_id: UUID, actor: Actor, session: Transaction, step: OptionalStep = None
+) -> Response:
     """Hand a draft in, where its level needs approval."""
-    await commands.submit_objective(session, actor, objective_id)
+    await commands.submit_objective(session, actor, objective_id, said(step))
     return answered(await queries.written_objective(session, actor, objective_id))
 
 
 @router.post("/withdraw", response_model=schemas.ObjectiveView, responses=_STEP)
-async def withdraw_objective(objective_id: UUID, actor: Actor, session: Transaction) -> Response:
+async def withdraw_objective(
+    objective_id: UUID, actor: Actor, session: Transaction, step: OptionalStep = None
+) -> Response:
     """Take back what was handed in; it is a draft again."""
-    await commands.withdraw_objective(session, actor, objective_id)
+    await commands.withdraw_objective(session, actor, objective_id, said(step))
     return answered(await queries.written_objective(session, actor, objective_id))
 
 
 @router.post("/approve", response_model=schemas.ObjectiveView, responses=_STEP)
-async def approve_objective(objective_id: UUID, actor: Actor, session: Transaction) -> Response:
+async def approve_objective(
+    objective_id: UUID, actor: Actor, session: Transaction, step: OptionalStep = None
+) -> Response:
     """Approve what somebody else has handed in."""
-    await commands.approve_objective(session, actor, objective_id)
+    await commands.approve_objective(session, actor, objective_id, said(step))
     return answered(await queries.written_objective(session, actor, objective_id))
 
 
@@ -51,9 +65,11 @@ async def return_objective(
 
 
 @router.post("/activate", response_model=schemas.ObjectiveView, responses=_TIMED_STEP)
-async def activate_objective(objective_id: UUID, actor: Actor, session: Transaction) -> Response:
+async def activate_objective(
+    objective_id: UUID, actor: Actor, session: Transaction, step: OptionalStep = None
+) -> Response:
     """Begin a draft, or an approved objective where its level needs approval."""
-    await commands.activate_objective(session, actor, objective_id)
+    await commands.activate_objective(session, actor, objective_id, said(step))
     return answered(await queries.written_objective(session, actor, objective_id))
 
 
@@ -73,10 +89,10 @@ async def close_objective(
 
 @router.post("/reopen", response_model=schemas.ObjectiveView, responses=_TIMED_STEP)
 async def reopen_objective(
-    objective_id: UUID, reopening: schemas.Returning, actor: Actor, session: Transaction
+    objective_id: UUID, actor: Actor, session: Transaction, step: OptionalStep = None
 ) -> Response:
-    """Go on with a closed objective, with a reason; its outcome and score are open again."""
-    await commands.reopen_objective(session, actor, objective_id, reopening.reason)
+    """Go on with a closed objective; its outcome and score are open again."""
+    await commands.reopen_objective(session, actor, objective_id, said(step))
     return answered(await queries.written_objective(session, actor, objective_id))
 
 

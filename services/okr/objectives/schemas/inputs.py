@@ -144,23 +144,28 @@ class KeyResultAssignment(Input):
 
 
 class Step(Input):
-    """What may be said when an objective takes a step."""
+    """What may be said when an objective takes a step; it is shown with the state."""
 
+    reason: LongText | None = None
     note: LongText | None = None
 
+    @property
+    def words(self) -> str | None:
+        """The reason, or else the note."""
+        return self.reason or self.note
 
-class Returning(Input):
-    """Why an objective is not approved as it is, or why a closed one is opened again."""
+
+class Returning(Step):
+    """Why an objective is not approved as it is."""
 
     reason: Reason
 
 
-class Closing(Input):
+class Closing(Step):
     """How it ended; without a score and an outcome they follow from the progress."""
 
     score: Fraction | None = None
     outcome: Outcome | None = None
-    note: LongText | None = None
 
 
 class NewOverride(Input):

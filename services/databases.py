@@ -201,6 +201,15 @@ async def _grant(owner: asyncpg.Connection, service: str) -> None:
         await owner.execute(statement)
 
 
+async def schema_revision(owner: DatabaseAddress) -> str | None:
+    """The migration that a service's schema is at; None while it is empty."""
+    async with connected(owner) as connection:
+        if not await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+            return None
+        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return revision
+
+
 def scram_verifier(password: str) -> str:
     """What PostgreSQL keeps of a password (RFC 5803), so that no log ever sees the password."""
     salt = secrets.token_bytes(16)

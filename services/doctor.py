@@ -16,6 +16,7 @@ from services.databases import (
     DatabaseAddress,
     connected,
     owner_address,
+    schema_revision,
 )
 from services.embedded import address_of, promises
 from services.installation import (
@@ -223,13 +224,7 @@ async def _schemas(server: DatabaseAddress, installation: Installation) -> list[
     found = []
     for service in SERVICES:
         try:
-            async with connected(owner_address(server, installation.keys, service)) as owner:
-                exists = await owner.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
-                held = (
-                    await owner.fetchval("SELECT version_num FROM alembic_version")
-                    if exists
-                    else None
-                )
+            held = await schema_revision(owner_address(server, installation.keys, service))
         except CannotRun:
             held = "nowhere"
         newest = head(service)

@@ -9,8 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from migrations.heads import head
 from services.data_folder import DataFolder
-from services.databases import DatabaseAddress, login_address, owner_address, prepare_databases
+from services.databases import (
+    DatabaseAddress,
+    login_address,
+    owner_address,
+    prepare_databases,
+    schema_revision,
+)
 from services.embedded import address_of, embedded_server
 from services.installation import (
     GATEWAY,
@@ -73,16 +80,18 @@ def database_of_running(folder: DataFolder, installation: Installation) -> Datab
 
 async def migrate_all(server: DatabaseAddress, installation: Installation, say: Say) -> None:
     """Databases and roles, the schema of every service, the catalogue of platforms and roles."""
-    # Alembic and the models are loaded only here: most commands live without them.
-    from migrations.runner import migrate
-    from services.identity.catalogue.commands import load_catalogue
-
     say("Preparing the databases and their roles.")
     await prepare_databases(server, installation)
     for service in SERVICES:
-        if await migrate(service, owner_address(server, installation.keys, service).text):
+        owner = owner_address(server, installation.keys, service)
+        if await schema_revision(owner) != head(service):
+            from migrations.runner import migrate  # most starts do without Alembic
+
+            await migrate(service, owner.text)
             say(f"Migrated the schema of {service}.")
     say("Loading the catalogue of platforms and roles.")
+    from services.identity.catalogue.commands import load_catalogue
+
     await load_catalogue(owner_address(server, installation.keys, "identity").text)
 
 

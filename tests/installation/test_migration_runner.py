@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import ProgrammingError
 
 from migrations import heads, runner
-from services.databases import connected, login_address, owner_address
+from services.databases import DatabaseAddress, connected, login_address, owner_address
 
 ENVIRONMENT = """
 from sqlalchemy import MetaData
@@ -45,27 +45,29 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 async def owner(ground, folder):
-    address = owner_address(ground.server, ground.installation.keys, "okr").text
-    yield address
-    await runner.downgrade("okr", address)
-    async with connected(owner_address(ground.server, ground.installation.keys, "okr")) as held:
-        await held.execute("DROP TABLE IF EXISTS alembic_version")
+    """The address, for its owner, of a database that lives for one test."""
+    keys = ground.installation.keys
+    address = owner_address(ground.server, keys, "okr")
+    async with connected(ground.server) as server:
+        await server.execute("CREATE DATABASE migrated OWNER cairn_okr_owner")
+        yield DatabaseAddress(address.url.set(database="migrated"))
+        await server.execute("DROP DATABASE migrated WITH (FORCE)")
 
 
 async def test_up_twice_and_down_again(owner):
-    assert await runner.migrate("okr", owner)
-    assert not await runner.migrate("okr", owner)
-    assert await runner.current(owner) == "first"
+    assert await runner.migrate("okr", owner.text)
+    assert not await runner.migrate("okr", owner.text)
+    assert await runner.current(owner.text) == "first"
 
-    await runner.downgrade("okr", owner)
+    await runner.downgrade("okr", owner.text)
 
-    assert await runner.current(owner) is None
+    assert await runner.current(owner.text) is None
 
 
-async def test_a_migration_waits_for_locks_only_so_long(owner, ground):
-    await runner.migrate("okr", owner)
+async def test_a_migration_waits_for_locks_only_so_long(owner):
+    await runner.migrate("okr", owner.text)
 
-    async with connected(owner_address(ground.server, ground.installation.keys, "okr")) as held:
+    async with connected(owner) as held:
         assert await held.fetchval("SELECT lock_timeout FROM seen") == runner.LOCK_TIMEOUT
 
 
@@ -73,20 +75,23 @@ async def test_a_failing_migration_leaves_nothing_of_itself_nor_of_those_before_
     write(folder, "second", "first", "CREATE TABLE half (id int); SELECT nonsense", "SELECT 1")
 
     with pytest.raises(ProgrammingError, match="nonsense"):
-        await runner.migrate("okr", owner)
+        await runner.migrate("okr", owner.text)
 
-    assert await runner.current(owner) is None
+    assert await runner.current(owner.text) is None
 
 
 async def test_two_runners_do_not_collide(owner):
-    await asyncio.gather(*(runner.migrate("okr", owner) for _ in range(3)))
+    await asyncio.gather(*(runner.migrate("okr", owner.text) for _ in range(3)))
 
-    assert await runner.current(owner) == "first"
+    assert await runner.current(owner.text) == "first"
 
 
 async def test_the_service_may_read_where_its_schema_is_and_not_say_it(owner, ground):
-    await runner.migrate("okr", owner)
+    async with connected(owner) as held:
+        await held.execute("ALTER DEFAULT PRIVILEGES GRANT SELECT, UPDATE ON TABLES TO cairn_okr")
+    await runner.migrate("okr", owner.text)
     login = login_address(ground.server, ground.installation.keys, "okr")
+    login = DatabaseAddress(login.url.set(database="migrated"))
 
     async with connected(login) as connection:
         assert await connection.fetchval("SELECT version_num FROM alembic_version") == "first"

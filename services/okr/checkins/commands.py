@@ -1,6 +1,7 @@
 """Recording check-ins and corrections: two statements on the hot connection (performance.md 1)."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ import asyncpg
 from sqlalchemy import Text, any_, bindparam, cast, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import DateTime, Numeric
 
 from kernel import audit, clock, outbox
@@ -88,6 +90,17 @@ async def supersede_check_in(
     entry = _entry(measured, new, measured_at, superseded.origin_id or superseded.id)
     earlier = [kept for kept in entries if kept is not superseded]
     return await _write(connection, actor, measured, entry, earlier, new.note, check_in_id)
+
+
+async def record_stated(session: AsyncSession, check_ins: Iterable[dict[str, Any]]) -> None:
+    """Write check-ins as an import states them, without an author; nothing follows from them here.
+
+    Who imports settles the progress of each, and how its key result stands.
+    """
+    session.add_all(
+        CheckIn(**columns, author_id=None, health=None, confidence=None) for columns in check_ins
+    )
+    await session.flush()
 
 
 async def _to_measure(

@@ -4,6 +4,7 @@
 `objectives`, which marks what depends on them; here are their own parts of it.
 """
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from services.okr.cycles import policy, queries
 from services.okr.cycles.models import Cycle, GoalSettings
 from services.okr.cycles.rules import (
     MAX_NESTING,
+    Cadence,
     CycleAction,
     CycleState,
     date_faults,
@@ -52,6 +54,22 @@ async def create_cycle(session: AsyncSession, actor: Principal, new: NewCycle) -
     await _require_place(session, cycle)
     session.add(cycle)
     await audit.record(session, actor, "cycle.created", ("cycle", cycle.id))
+    await session.flush()
+    return cycle
+
+
+async def bring_cycle(
+    session: AsyncSession, name: str, starts_on: date, ends_on: date | None, state: CycleState
+) -> Cycle:
+    """Make a cycle as an import names it: perhaps without an end, with no rhythm of check-ins."""
+    cycle = Cycle(
+        name=name,
+        starts_on=starts_on,
+        ends_on=ends_on,
+        cadence=Cadence.NONE.value,
+        state=state.value,
+    )
+    session.add(cycle)
     await session.flush()
     return cycle
 

@@ -1,6 +1,6 @@
 """What an import holds once a format has been read, and the plan that carries it out."""
 
-from services.okr.imports.rules.plan import ImportPlan, plan_import
+from services.okr.imports.rules.plan import Fault, ImportPlan, plan_import
 from services.okr.imports.rules.rows import (
     MAX_ROWS,
     ImportedCheckIn,
@@ -13,18 +13,55 @@ from services.okr.imports.rules.rows import (
     Refusal,
     UnitKind,
 )
+from services.okr.imports.rules.stating import (
+    STATED_BY_SOURCE,
+    Statement,
+    cycle_state,
+    final_day,
+    final_statement,
+    in_order,
+    key_result_columns,
+    noon_of,
+    objective_columns,
+)
+from services.okr.imports.rules.stored import (
+    Known,
+    KnownKeyResult,
+    KnownObjective,
+    Stored,
+    moved,
+    parent_objective,
+    stored_faults,
+)
 
 __all__ = [
     "MAX_ROWS",
+    "STATED_BY_SOURCE",
+    "Fault",
     "ImportPlan",
     "ImportedCheckIn",
     "ImportedCycle",
     "ImportedGoal",
     "ImportedOutcome",
     "ImportedRows",
+    "Known",
+    "KnownKeyResult",
+    "KnownObjective",
     "Note",
     "Place",
     "Refusal",
+    "Statement",
+    "Stored",
     "UnitKind",
+    "cycle_state",
+    "final_day",
+    "final_statement",
+    "in_order",
+    "key_result_columns",
+    "moved",
+    "noon_of",
+    "objective_columns",
+    "parent_objective",
     "plan_import",
+    "stored_faults",
 ]

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import NamedTuple
 
 from services.okr.cycles.rules import date_faults
@@ -42,29 +43,33 @@ def plan_import(
     units: Collection[str],
     known_goals: Mapping[str, bool] | None = None,
     known_owners: Mapping[str, str] | None = None,
+    faults: "Mapping[str, Fault] | None" = None,
+    today: date | None = None,
 ) -> ImportPlan:
     """Settle which rows hang together; a pure function of the rows and of what is there already.
 
     `units`: the names of existing units, casefolded. `known_goals`: source ids of earlier imports
-    (True: a key result); `known_owners`: these key results' objectives. Refused are a source id
-    given twice, a unit that does not exist, a cycle dated in two ways, an unknown parent, parents
-    that form a circle, too deep or too broad a tree, and everything that hangs on what is refused.
+    (True: a key result); `known_owners`: these key results' objectives. `faults`: goals that what
+    is stored forbids; `today`: no check-in lies after it. Refused are these, a source id given
+    twice, a unit that does not exist, a cycle dated in two ways, an unknown parent, parents that
+    form a circle, too deep or too broad a tree, and everything that hangs on what is refused.
     """
     plan = ImportPlan(refusals=list(rows.refusals))
     known = dict(known_goals or {})
     tree = _Tree(plan, known, dict(known_owners or {}))
-    _settle_goals(tree, _standing_alone(rows.goals, set(units), plan))
-    settled = known | {
-        source_id: source_id in plan.owners
-        for source_id, fault in tree.faults.items()
-        if fault is None
-    }
-    _settle_check_ins(rows.check_ins, settled, plan)
+    _settle_goals(tree, _standing_alone(rows.goals, set(units), faults or {}, plan))
+    settled = known | {source_id: source_id in plan.owners for source_id in tree.faults}
+    for source_id, fault in tree.faults.items():
+        if fault is not None:
+            del settled[source_id]
+    _settle_check_ins(rows.check_ins, settled, today or date.max, plan)
     _settle_outcomes(rows.outcomes, settled, plan)
     return plan
 
 
-class _Fault(NamedTuple):
+class Fault(NamedTuple):
+    """What is wrong with a goal's row, and which column says so."""
+
     column: str
     reason: str
 
@@ -77,14 +82,14 @@ class _Tree:
     known: dict[str, bool]
     owners: dict[str, str]
     by_id: dict[str, ImportedGoal] = field(default_factory=dict)
-    faults: dict[str, _Fault | None] = field(default_factory=dict)
+    faults: dict[str, Fault | None] = field(default_factory=dict)
     depths: dict[str, int] = field(default_factory=dict)
     key_results_of: Counter[str] = field(default_factory=Counter)
     children_of: Counter[str] = field(default_factory=Counter)
 
 
 def _standing_alone(
-    goals: Iterable[ImportedGoal], units: set[str], plan: ImportPlan
+    goals: Iterable[ImportedGoal], units: set[str], faults: Mapping[str, Fault], plan: ImportPlan
 ) -> dict[str, ImportedGoal | None]:
     """Goals by source id; None where the row is refused for what it says itself."""
     kept: dict[str, ImportedGoal | None] = {}
@@ -96,32 +101,32 @@ def _standing_alone(
             plan.refusals.append(Refusal(goal.place, "row_id", reason))
             continue
         lines[goal.source_id] = goal.place.line
-        fault = _unit_fault(goal, units) or _cycle_fault(goal, cycles)
+        fault = faults.get(goal.source_id) or _unit_fault(goal, units) or _cycle_fault(goal, cycles)
         if fault is not None:
             plan.refusals.append(Refusal(goal.place, *fault))
         kept[goal.source_id] = goal if fault is None else None
     return kept
 
 
-def _unit_fault(goal: ImportedGoal, units: set[str]) -> _Fault | None:
+def _unit_fault(goal: ImportedGoal, units: set[str]) -> Fault | None:
     if goal.level is Level.COMPANY:
         return None
     if goal.unit is None:
         needs_one = goal.level is Level.UNIT and not goal.is_key_result
-        return _Fault("unit", "a goal of a unit must name it") if needs_one else None
+        return Fault("unit", "a goal of a unit must name it") if needs_one else None
     if goal.unit.casefold() in units:
         return None
-    return _Fault(
+    return Fault(
         "unit", f"there is no unit {goal.unit!r}; make it first or import with create_units"
     )
 
 
-def _cycle_fault(goal: ImportedGoal, cycles: dict[str, ImportedGoal]) -> _Fault | None:
+def _cycle_fault(goal: ImportedGoal, cycles: dict[str, ImportedGoal]) -> Fault | None:
     first = cycles.setdefault(goal.cycle.name, goal)
     if first.cycle == goal.cycle:
         return None
     column = "starts_on" if first.cycle.starts_on != goal.cycle.starts_on else "ends_on"
-    return _Fault(
+    return Fault(
         column, f"the cycle {goal.cycle.name!r} has another date in line {first.place.line}"
     )
 
@@ -129,14 +134,14 @@ def _cycle_fault(goal: ImportedGoal, cycles: dict[str, ImportedGoal]) -> _Fault 
 def _settle_goals(tree: _Tree, goals: Mapping[str, ImportedGoal | None]) -> None:
     for source_id, goal in goals.items():
         if goal is None:
-            tree.faults[source_id] = _Fault("", "")
+            tree.faults[source_id] = Fault("", "")
         else:
             tree.by_id[source_id] = goal
     for goal in tree.by_id.values():
         path, is_circle = _unsettled_path(tree, goal)
         for link in reversed(path):
             fault = (
-                _Fault("parent_row_id", "its parents form a circle")
+                Fault("parent_row_id", "its parents form a circle")
                 if is_circle
                 else _place_fault(tree, link)
             )
@@ -162,33 +167,31 @@ def _unsettled_path(tree: _Tree, goal: ImportedGoal) -> tuple[list[ImportedGoal]
     return list(path.values()), False
 
 
-def _place_fault(tree: _Tree, goal: ImportedGoal) -> _Fault | None:
+def _place_fault(tree: _Tree, goal: ImportedGoal) -> Fault | None:
     """What is wrong with where a goal hangs, its parent being settled; else it takes its place."""
     parent = goal.parent_source_id
     if parent is None:
         tree.depths[goal.source_id] = 1
         if goal.is_key_result:
-            return _Fault("parent_row_id", "a key result needs an objective as its parent")
+            return Fault("parent_row_id", "a key result needs an objective as its parent")
         return None
     if parent in tree.faults:
         if tree.faults[parent] is not None:
-            return _Fault("parent_row_id", f"its parent {parent} was refused")
+            return Fault("parent_row_id", f"its parent {parent} was refused")
     elif parent not in tree.known:
-        return _Fault("parent_row_id", f"its parent {parent} is in no file and no earlier import")
+        return Fault("parent_row_id", f"its parent {parent} is in no file and no earlier import")
     objective = tree.plan.owners.get(parent) or tree.owners.get(parent, parent)
     if goal.is_key_result:
         return _key_result_fault(tree, goal, parent, objective)
     return _child_fault(tree, goal, objective)
 
 
-def _key_result_fault(
-    tree: _Tree, goal: ImportedGoal, parent: str, objective: str
-) -> _Fault | None:
+def _key_result_fault(tree: _Tree, goal: ImportedGoal, parent: str, objective: str) -> Fault | None:
     above = tree.by_id.get(objective)
     if above is not None and above.cycle != goal.cycle:
-        return _Fault("cycle", f"a key result lies in its objective's cycle, {above.cycle.name!r}")
+        return Fault("cycle", f"a key result lies in its objective's cycle, {above.cycle.name!r}")
     if tree.key_results_of[objective] == MAX_KEY_RESULTS:
-        return _Fault(
+        return Fault(
             "parent_row_id", f"{objective} has {MAX_KEY_RESULTS} key results, which is the limit"
         )
     tree.key_results_of[objective] += 1
@@ -199,29 +202,36 @@ def _key_result_fault(
     return None
 
 
-def _child_fault(tree: _Tree, goal: ImportedGoal, objective: str) -> _Fault | None:
+def _child_fault(tree: _Tree, goal: ImportedGoal, objective: str) -> Fault | None:
     above = tree.by_id.get(objective)
     if above is not None and above.cycle != goal.cycle:
         outer, inner = above.cycle, goal.cycle
         if date_faults(inner.starts_on, inner.ends_on, outer.starts_on, outer.ends_on):
-            return _Fault("cycle", f"its cycle does not lie within its parent's, {outer.name!r}")
+            return Fault("cycle", f"its cycle does not lie within its parent's, {outer.name!r}")
     # What an earlier import brought counts as a root here; its true depth is checked on writing.
     depth = tree.depths.get(objective, 1) + 1
     if depth > MAX_DEPTH:
-        return _Fault("parent_row_id", f"objectives may hang at most {MAX_DEPTH} deep")
+        return Fault("parent_row_id", f"objectives may hang at most {MAX_DEPTH} deep")
     if tree.children_of[objective] == MAX_CHILDREN:
-        return _Fault("parent_row_id", f"{objective} has {MAX_CHILDREN} children, the limit")
+        return Fault("parent_row_id", f"{objective} has {MAX_CHILDREN} children, the limit")
     tree.children_of[objective] += 1
     tree.depths[goal.source_id] = depth
     return None
 
 
 def _settle_check_ins(
-    check_ins: Iterable[ImportedCheckIn], settled: Mapping[str, bool], plan: ImportPlan
+    check_ins: Iterable[ImportedCheckIn],
+    settled: Mapping[str, bool],
+    today: date,
+    plan: ImportPlan,
 ) -> None:
     first: dict[str, ImportedCheckIn] = {}
     for check_in in check_ins:
         goal = check_in.goal_source_id
+        if check_in.checked_in_on > today:
+            reason = "lies in the future, and nothing is measured before its time"
+            plan.refusals.append(Refusal(check_in.place, "checked_in_on", reason))
+            continue
         if goal not in settled:
             reason = f"{goal} is in no file and no earlier import, or its row was refused"
         elif not settled[goal]:

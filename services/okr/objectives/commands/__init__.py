@@ -8,8 +8,8 @@ from services.okr.objectives.commands.assigning import (
     leave_objective,
 )
 from services.okr.objectives.commands.bringing import (
+    BroughtLink,
     brought_key_result,
-    brought_link,
     brought_objective,
     close_brought,
     connect_brought,
@@ -69,6 +69,7 @@ from services.okr.objectives.commands.refusals import (
 )
 
 __all__ = [
+    "BroughtLink",
     "CannotBeDeleted",
     "ContributesAlready",
     "DoesNotContribute",
@@ -88,7 +89,6 @@ __all__ = [
     "assign_key_result",
     "assign_owner",
     "brought_key_result",
-    "brought_link",
     "brought_objective",
     "close_brought",
     "close_cycle",

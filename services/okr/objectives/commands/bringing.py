@@ -8,7 +8,7 @@ progress is computed while a goal is open.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, update
@@ -19,7 +19,6 @@ from kernel import clock, outbox
 from kernel.authorization import one_of
 from services.okr.objectives.commands.recording import (
     key_result_record,
-    mark_stale,
     objective_record,
     remember_structure,
 )
@@ -28,6 +27,16 @@ from services.okr.objectives.rules import Commitment, Link, ObjectiveState, Visi
 
 _STRUCTURES_AT_ONCE = 2_000
 """Objectives whose structure one statement remembers, well within its time limit."""
+_LINKS_AT_ONCE = 1_000
+
+
+class BroughtLink(NamedTuple):
+    """The primary link of an objective, which counts in its parent."""
+
+    objective_id: UUID
+    parent_id: UUID
+    key_result_id: UUID | None
+    weight: Decimal
 
 
 def brought_objective(objective_id: UUID, *, has_parent: bool, **stated: Any) -> Objective:
@@ -55,28 +64,13 @@ def brought_key_result(
     return made
 
 
-def brought_link(
-    objective_id: UUID, parent_id: UUID, key_result_id: UUID | None, weight: Decimal
-) -> AlignmentLink:
-    """The primary link of an objective, which counts in its parent."""
-    link = AlignmentLink(
-        parent_objective_id=parent_id,
-        parent_key_result_id=key_result_id,
-        link=Link.CONTRIBUTES.value,
-        weight=weight,
-        is_primary=True,
-    )
-    link.objective_id = objective_id
-    return link
-
-
 async def connect_brought(
     session: AsyncSession,
-    made: Iterable[AlignmentLink],
+    links: Sequence[BroughtLink],
     promoted_ids: Sequence[UUID],
     removed_ids: Sequence[UUID],
 ) -> None:
-    """Write links whose both ends are there: former primary ones go before their successors."""
+    """Write primary links whose both ends are there; former ones go before their successors."""
     unnoticed = {"synchronize_session": False}
     if removed_ids:
         gone = delete(AlignmentLink).where(one_of(AlignmentLink.id, removed_ids))
@@ -84,9 +78,22 @@ async def connect_brought(
     if promoted_ids:
         promoted = update(AlignmentLink).where(one_of(AlignmentLink.id, promoted_ids))
         await session.execute(promoted.values(is_primary=True), execution_options=unnoticed)
-    session.add_all(made)
-    await session.flush()
-    session.expunge_all()
+    for first in range(0, len(links), _LINKS_AT_ONCE):
+        session.add_all(map(_primary_link, links[first : first + _LINKS_AT_ONCE]))
+        await session.flush()
+        session.expunge_all()
+
+
+def _primary_link(brought: BroughtLink) -> AlignmentLink:
+    link = AlignmentLink(
+        parent_objective_id=brought.parent_id,
+        parent_key_result_id=brought.key_result_id,
+        link=Link.CONTRIBUTES.value,
+        weight=brought.weight,
+        is_primary=True,
+    )
+    link.objective_id = brought.objective_id
+    return link
 
 
 def closing_state(objective: Objective) -> ObjectiveState:
@@ -118,9 +125,8 @@ async def tell_of_brought(
 
 
 async def open_for_fold(session: AsyncSession, objective_ids: Sequence[UUID]) -> None:
-    """Mark objectives for the fold, closed ones opened for as long as it takes."""
+    """Open closed objectives for as long as a fold takes; `close_brought` closes them again."""
     await _set_state(session, objective_ids, ObjectiveState.CLOSED, ObjectiveState.ACTIVE)
-    await mark_stale(session, objective_ids)
 
 
 async def close_brought(

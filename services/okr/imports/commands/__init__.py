@@ -1,0 +1,17 @@
+"""Imports carried out: begun, settled against what is there, written as one, ended."""
+
+from services.okr.imports.commands.carrying import DirectoryLags, carry_out
+from services.okr.imports.commands.running import Report, Run, begin, fail
+from services.okr.imports.commands.starting import MOST_FILES, RUN, start_import
+
+__all__ = [
+    "MOST_FILES",
+    "RUN",
+    "DirectoryLags",
+    "Report",
+    "Run",
+    "begin",
+    "carry_out",
+    "fail",
+    "start_import",
+]

@@ -5,8 +5,8 @@ from uuid import UUID
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from kernel import replica
-from kernel.app import Derived, Service, create_app
+from kernel import jobs, replica
+from kernel.app import Derived, Runtime, Service, create_app
 from kernel.auth import AuthorityLoader
 from kernel.authorization import Authority
 from migrations import heads
@@ -18,6 +18,8 @@ from services.okr.cycles import routes as cycles
 from services.okr.dashboards import routes as dashboards
 from services.okr.directory.models import DIRECTORY
 from services.okr.directory.subscribers import SUBSCRIBERS as DIRECTORY_SUBSCRIBERS
+from services.okr.imports import routes as imports
+from services.okr.imports.jobs import handlers as import_handlers
 from services.okr.objectives import routes as objectives
 from services.okr.objectives.subscribers import SUBSCRIBERS as OBJECTIVE_SUBSCRIBERS
 from services.okr.trees import routes as trees
@@ -30,6 +32,11 @@ def _authority(engine: AsyncEngine) -> AuthorityLoader:
     return load
 
 
+async def _run_due_import(runtime: Runtime) -> bool:
+    # A loop of their own: a long import keeps no other job waiting.
+    return await jobs.run_due_job(runtime.engine, import_handlers(runtime.peers["identity"]))
+
+
 SERVICE = Service(
     name="okr",
     title="Cairn okr",
@@ -39,11 +46,13 @@ SERVICE = Service(
         *checkins.ROUTERS,
         *trees.ROUTERS,
         *dashboards.ROUTERS,
+        *imports.ROUTERS,
     ),
-    internal_routers=(),
+    internal_routers=imports.INTERNAL_ROUTERS,
     # Slices above the directory take its records for it, and then do what is theirs.
     subscribers=DIRECTORY_SUBSCRIBERS | OBJECTIVE_SUBSCRIBERS | ALIGNMENT_SUBSCRIBERS,
     authority=_authority,
+    loops=((_run_due_import, 2.0),),
     derived=Derived(lags_for=has_marks_of, catch_up=catch_up),
     migration_head=lambda: heads.head("okr"),
 )

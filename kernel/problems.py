@@ -72,10 +72,23 @@ def _of_status(error: HTTPException) -> Problem:
 
 def _field_error(error: dict[str, Any]) -> FieldError:
     place, *path = error["loc"]
-    detail = str(error["msg"]).removeprefix("Value error, ")
+    detail = _PLAINLY.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "json_invalid":
         return FieldError(f"The body is not valid JSON: {error['ctx']['error']}", pointer="")
     if place == "body":
         escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
         return FieldError(detail, pointer="".join(f"/{part}" for part in escaped))
     return FieldError(detail, parameter=str(path[0]) if path else str(place))
+
+
+# What the validator says in its own terms, in words that name the fix.
+_PLAINLY = {
+    "extra_forbidden": "is no field of this request: remove it, or mend its spelling",
+    "missing": "is required",
+    "uuid_parsing": "must be an id, as it was answered",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "model_attributes_type": "must be an object",
+}

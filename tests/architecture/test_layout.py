@@ -77,10 +77,23 @@ def test_the_kernel_knows_no_goals(path):
     assert goal_words(path.read_text()) == [], "The kernel is mechanism: move this to a slice."
 
 
-def test_the_kernel_is_small():
-    lines = sum(len(path.read_text().splitlines()) for path in python_files("kernel"))
+def code_lines(source: str) -> int:
+    """Lines that hold code: reasons and docstrings are wanted, and do not count."""
+    tree = ast.parse(source)
+    prose: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            prose.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = enumerate(source.splitlines(), 1)
+    return sum(
+        1 for number, line in lines if line.strip()[:1] not in {"", "#"} and number not in prose
+    )
 
-    assert lines <= 3_000, "The kernel swells into a framework: move what one service uses there."
+
+def test_the_kernel_is_small():
+    lines = sum(code_lines(path.read_text()) for path in python_files("kernel"))
+
+    assert lines <= 2_500, "The kernel swells into a framework: move what one service uses there."
 
 
 def test_every_kernel_module_serves_two_services():
@@ -130,5 +143,6 @@ def test_the_checks_see_violations():
     long = "def f():\n" + "    x = 1\n" * 60
 
     assert longest_function(long) == (60, "f")
+    assert code_lines('"""Prose."""\n\n# A reason.\nx = 1\n') == 1
     assert goal_words("def close_objective(key_result): ...") == ["key_result", "close_objective"]
     assert cap_of(ROOT / "services/okr/objectives/policy.py") == 150

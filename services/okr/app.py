@@ -10,7 +10,7 @@ from kernel.app import Derived, Runtime, Service, create_app
 from kernel.auth import AuthorityLoader
 from kernel.authorization import Authority
 from migrations import heads
-from services.okr.alignment.jobs import catch_up
+from services.okr.alignment.jobs import HANDLERS, catch_up, keep_folded
 from services.okr.alignment.queries import has_marks_of
 from services.okr.alignment.subscribers import SUBSCRIBERS as ALIGNMENT_SUBSCRIBERS
 from services.okr.checkins import routes as checkins
@@ -35,6 +35,14 @@ def _authority(engine: AsyncEngine) -> AuthorityLoader:
 async def _run_due_import(runtime: Runtime) -> bool:
     # A loop of their own: a long import keeps no other job waiting.
     return await jobs.run_due_job(runtime.engine, import_handlers(runtime.peers["identity"]))
+
+
+async def _keep_folded(runtime: Runtime) -> bool:
+    return await keep_folded(runtime.engine)
+
+
+async def _run_due_job(runtime: Runtime) -> bool:
+    return await jobs.run_due_job(runtime.engine, HANDLERS)
 
 
 SERVICE = Service(

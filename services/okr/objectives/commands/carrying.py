@@ -49,6 +49,7 @@ _SAME_MEASURE = (
     "indicator",
     "cadence",
     "source_owner",
+    "source_unit",
 )
 # Viva Goals carries a metric of 5 of 10 on from 5; percentages begin anew.
 _GOES_ON_FROM_CURRENT = {MetricKind.INCREASE.value, MetricKind.DECREASE.value}

@@ -66,8 +66,11 @@ async def update_objective(
     objective.updated_at = clock.now()
     details: dict[str, Any] = {"fields": sorted(asked)}
     await audit.record(session, actor, "objective.edited", ("objective", objective.id), **details)
-    parents |= set(parents_of(objective))
-    await record_change(session, actor, [objective], records=records, also_stale=parents)
+    stale = parents | set(parents_of(objective))
+    if "cycle_id" in asked:
+        # The fold keeps for each child whether its parent lies in another cycle.
+        stale |= set(await queries.children_of(session, objective.id))
+    await record_change(session, actor, [objective], records=records, also_stale=stale)
     return objective
 
 

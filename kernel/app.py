@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -53,11 +54,8 @@ class Runtime:
     wake: jobs.Bell = field(default_factory=jobs.Bell)
 
     async def deliver(self, destination: str, messages: list[dict[str, Any]]) -> set[int]:
-        """Hand events to a peer; what it did not take, or could not be reached for, stays."""
-        try:
-            answer = await self.peers[destination].call("POST", "/internal/events", json=messages)
-        except Unavailable:
-            return set()
+        """Hand events to a peer; the ids that it took. `Unavailable` if it cannot be reached."""
+        answer = await self.peers[destination].call("POST", "/internal/events", json=messages)
         return set(answer.json()["taken"]) if answer.is_success else set()
 
 
@@ -164,15 +162,18 @@ def _jwks_of(peers: dict[str, http.ServiceClient]) -> Callable[[], Awaitable[dic
 
 
 def _loops(service: Service, runtime: Runtime) -> list[Awaitable[None]]:
-    async def relay() -> bool:
-        return await outbox.relay_once(runtime.engine, runtime.deliver) > 0
+    async def relay_to(peer: str) -> bool:
+        if runtime.peers[peer].is_away:
+            return False
+        return await outbox.relay_once(runtime.engine, runtime.deliver, peer) > 0
 
     async def refresh_keys() -> bool:
         if isinstance(runtime.keys, FetchedKeys) and runtime.keys.are_stale:
             await runtime.keys.refresh()
         return False
 
-    steps: list[tuple[Callable[[], Awaitable[bool]], float]] = [(relay, 1.0), (refresh_keys, 1.0)]
+    steps: list[tuple[Callable[[], Awaitable[bool]], float]] = [(refresh_keys, 1.0)]
+    steps += [(partial(relay_to, peer), 1.0) for peer in runtime.peers]
     for loop, poll in service.loops:
         steps.append(((lambda step=loop: step(runtime)), poll))  # type: ignore[misc]
     return [jobs.repeat(step, runtime.wake.listener(), poll) for step, poll in steps]

@@ -38,7 +38,7 @@ class ServiceClient:
         """The peer's answer below 500; `Unavailable` when it gives none within the deadline."""
         if in_transaction.get():
             raise CalledInTransaction(f"{method} {path}")
-        if time.monotonic() < self._open_until or not self._clients:
+        if self.is_away or not self._clients:
             raise Unavailable(f"{self._callee} is not answering.")
         headers = {"Authorization": f"Bearer {signed_call(self._key, self._caller, self._callee)}"}
         for attempt in range(1, 1 + (_TRIES if method in _SAFE else 1)):
@@ -55,6 +55,11 @@ class ServiceClient:
             self._failures = 0
             return response
         raise AssertionError("unreachable: the last try returns or raises")
+
+    @property
+    def is_away(self) -> bool:
+        """Known not to answer, and not to be tried for a moment."""
+        return time.monotonic() < self._open_until
 
     def _next(self) -> httpx2.AsyncClient:
         self._turn = (self._turn + 1) % len(self._clients)

@@ -3,6 +3,10 @@
 There is no cursor: undelivered rows are leased with SKIP LOCKED, in order within one resource, so
 that a transaction that commits late is simply found by the next round. A lease outlasts the HTTP
 timeout; a relay that dies loses nothing. Receivers are idempotent.
+
+Each destination has a relay of its own, so that one that hangs keeps nobody else waiting. Where it
+cannot be reached, its rows are merely given back: they leave as soon as it is there again. Only
+what it would not take is tried later and later.
 """
 
 from collections import defaultdict
@@ -34,9 +38,11 @@ from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import clock, database
+from kernel.errors import Unavailable
 from kernel.logging import logger
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=10)
+"""Longer than a delivery may take; what a killed relay had leased waits for as long."""
 BATCH = 200
 _LONGEST_WAIT = timedelta(seconds=30)
 
@@ -56,7 +62,7 @@ OUTBOX = Table(
     Index(None, "destination", "resource", "id"),
 )
 Deliver = Callable[[str, list[dict[str, Any]]], Awaitable[set[int]]]
-"""(destination, messages) → the ids that the destination has taken."""
+"""(destination, messages) → the ids that it has taken; `Unavailable` if it cannot be reached."""
 
 
 class Event(Protocol):
@@ -97,8 +103,8 @@ async def publish(session: AsyncSession, *events: Event) -> None:
             database.after_commit(session, wake)
 
 
-async def lease_due(session: AsyncSession, limit: int = BATCH) -> list[Row[Any]]:
-    """Claim due rows that are the oldest undelivered of their resource.
+async def lease_due(session: AsyncSession, destination: str | None = None) -> list[Row[Any]]:
+    """Claim due rows that are the oldest undelivered of their resource; of any destination if None.
 
     Only the oldest: another relay may be claiming it in a transaction not yet to be seen from here,
     and its successor must not overtake it.
@@ -110,11 +116,12 @@ async def lease_due(session: AsyncSession, limit: int = BATCH) -> list[Row[Any]]
         earlier.c.resource == OUTBOX.c.resource,
         earlier.c.id < OUTBOX.c.id,
     )
+    wanted = [OUTBOX.c.destination == destination] if destination is not None else []
     due = (
         select(OUTBOX.c.id)
-        .where(OUTBOX.c.due_at <= at, ~blocked)
+        .where(OUTBOX.c.due_at <= at, ~blocked, *wanted)
         .order_by(OUTBOX.c.id)
-        .limit(limit)
+        .limit(BATCH)
         .with_for_update(skip_locked=True)
         .cte("due")
     )
@@ -127,20 +134,26 @@ async def lease_due(session: AsyncSession, limit: int = BATCH) -> list[Row[Any]]
     return sorted(claimed.all(), key=lambda row: row.id)
 
 
-async def relay_once(engine: AsyncEngine, deliver: Deliver) -> int:
+async def relay_once(engine: AsyncEngine, deliver: Deliver, destination: str | None = None) -> int:
     """One round: lease, deliver outside a transaction, forget what was taken; returns how many."""
     async with database.transaction(engine) as session:
-        rows = await lease_due(session)
+        rows = await lease_due(session, destination)
     by_destination: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in rows:
         by_destination[row.destination].append(row)
     taken: set[int] = set()
-    for destination, messages in by_destination.items():
-        taken |= await deliver(destination, [_message(row) for row in messages])
+    unreached: list[Row[Any]] = []
+    for reached, messages in by_destination.items():
+        try:
+            taken |= await deliver(reached, [_message(row) for row in messages])
+        except Unavailable:
+            unreached += messages
     async with database.transaction(engine) as session:
         if taken:
             await session.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(taken)))
-        await _put_back(session, [row for row in rows if row.id not in taken])
+        await _give_back(session, unreached)
+        refused = {row.id for row in rows} - taken - {row.id for row in unreached}
+        await _put_back(session, [row for row in rows if row.id in refused])
     return len(taken)
 
 
@@ -150,6 +163,17 @@ async def drain(engine: AsyncEngine, deliver: Deliver) -> int:
     while delivered := await relay_once(engine, deliver):
         total += delivered
     return total
+
+
+async def _give_back(session: AsyncSession, rows: list[Row[Any]]) -> None:
+    """End the lease of rows that nobody has looked at; this was no attempt."""
+    if not rows:
+        return
+    await session.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id.in_([row.id for row in rows]))
+        .values(due_at=clock.now(), attempts=OUTBOX.c.attempts - 1)
+    )
 
 
 async def _put_back(session: AsyncSession, rows: list[Row[Any]]) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy import delete, func, insert, select
 
 from kernel import clock, database, inbox, outbox
+from kernel.errors import Unavailable
 from kernel.ids import uuid7
 from kernel.outbox import OUTBOX
 from tests.kernel import toy
@@ -87,6 +88,32 @@ async def test_what_was_not_taken_comes_again_and_holds_back_its_successors(engi
 
     assert at_once == 0
     assert receiver.numbers == [1, 2]
+
+
+async def test_a_destination_that_was_away_gets_everything_as_soon_as_it_is_back(engine):
+    await empty(engine)
+    await publish(engine, Named(thing="one", number=1), Named(thing="one", number=2))
+    receiver = Receiver()
+
+    async def away(destination, messages):
+        raise Unavailable
+
+    for _ in range(10):
+        assert await outbox.relay_once(engine, away) == 0
+    await outbox.drain(engine, receiver)
+
+    assert receiver.numbers == [1, 2]
+
+
+async def test_each_destination_has_a_relay_of_its_own(engine):
+    await empty(engine)
+    await publish(engine, Named(thing="one", number=1))
+    receiver = Receiver()
+
+    elsewhere = await outbox.relay_once(engine, receiver, "feedback")
+    there = await outbox.relay_once(engine, receiver, "okr")
+
+    assert (elsewhere, there, receiver.numbers) == (0, 1, [1])
 
 
 async def test_a_relay_that_dies_with_its_lease_loses_nothing(engine):

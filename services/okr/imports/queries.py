@@ -80,7 +80,7 @@ async def files_of(session: AsyncSession, run_id: UUID) -> list[tuple[str, bytes
         .where(ImportFile.run_id == run_id)
         .order_by(ImportFile.position)
     )
-    return list(rows.tuples())
+    return list(rows)
 
 
 async def lock_imports(session: AsyncSession) -> None:
@@ -109,7 +109,7 @@ async def units_by_name(session: AsyncSession) -> dict[str, UUID]:
         .where(~DirectoryUnit.is_archived)
         .order_by(DirectoryUnit.id.desc())
     )
-    return {title.casefold(): unit_id for title, unit_id in rows.tuples()}
+    return {title.casefold(): unit_id for title, unit_id in rows}
 
 
 async def unknown_units(session: AsyncSession, unit_ids: Collection[UUID]) -> set[UUID]:
@@ -147,7 +147,7 @@ async def known_goals(session: AsyncSession, prefix: str, source_ids: Iterable[s
         .join(Objective, Objective.id == KeyResult.objective_id)
         .where(_in_texts(KeyResult.source_id, asked))
     )
-    for source_id, key_result_id, objective_id, objective in key_results.tuples():
+    for source_id, key_result_id, objective_id, objective in key_results:
         known.key_results[str(source_id).removeprefix(prefix)] = KnownKeyResult(
             key_result_id, objective_id, str(objective).removeprefix(prefix)
         )
@@ -196,7 +196,7 @@ async def _numbers(
     statement = select(column, func.count()).where(one_of(column, objective_ids)).group_by(column)
     if table is KeyResult:
         statement = statement.where(KeyResult.is_archived.is_(False))
-    return dict((await session.execute(statement)).tuples().all())
+    return dict((await session.execute(statement)).all())
 
 
 async def _links_around(
@@ -217,7 +217,7 @@ async def _links_around(
     )
     return [
         (child, parent)
-        for child, parent, is_primary in rows.tuples()
+        for child, parent, is_primary in rows
         if not (is_primary and child in moving)
     ]
 
@@ -313,4 +313,4 @@ async def next_positions(session: AsyncSession, objective_ids: Collection[UUID])
         .where(one_of(KeyResult.objective_id, objective_ids))
         .group_by(KeyResult.objective_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

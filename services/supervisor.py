@@ -272,25 +272,30 @@ def _port_fault(settings: InstallationSettings, error: OSError) -> CannotRun:
 
 
 @asynccontextmanager
-async def gateway_running(
+async def gateway_started(
     installation: Installation, listener: socket.socket, say: Say
-) -> AsyncIterator[None]:
-    """The gateway's processes, all accepting from the one socket."""
-    settings = installation.settings
+) -> AsyncIterator[Child]:
+    """The gateway's processes; each accepts from the one socket as soon as that listens."""
+    children = [
+        Child(_gateway_program(installation, index, listener), say)
+        for index in range(installation.settings.processes_of(GATEWAY))
+    ]
+    async with _kept_running(children):
+        yield children[0]
+
+
+async def open_gateway(
+    settings: InstallationSettings, gateway: Child, listener: socket.socket, say: Say
+) -> None:
+    """Let clients in, and return when the first of the gateway's processes answers them."""
+    say(f"Opening the gateway on http://{settings.host}:{settings.port}.")
     try:
         listener.listen(BACKLOG)
     except OSError as error:
         raise _port_fault(settings, error) from None
-    children = [
-        Child(_gateway_program(installation, index, listener), say)
-        for index in range(settings.processes_of(GATEWAY))
-    ]
-    say(f"Opening the gateway on http://{settings.host}:{settings.port}.")
-    async with _kept_running(children):
-        host, port = listener.getsockname()[:2]
-        reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # a lookup
-        await _wait_until_ready(children[0], f"http://{reached}:{port}")
-        yield
+    host, port = listener.getsockname()[:2]
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # a lookup
+    await _wait_until_ready(gateway, f"http://{reached}:{port}")
 
 
 async def load_demo(running: Running, say: Say) -> None:
@@ -320,12 +325,15 @@ async def up(settings: InstallationSettings, say: Say, *, demo: bool) -> None:
     if demo:
         refuse_demo_in_production(settings)
     with contextlib.closing(bind_gateway(settings)) as listener:
-        async with services_running(settings, say) as running:
+        async with (
+            services_running(settings, say) as running,
+            gateway_started(running.installation, listener, say) as gateway,
+        ):
             if demo:
                 await load_demo(running, say)
-            async with gateway_running(running.installation, listener, say):
-                _say_what_to_open(settings, say, demo=demo)
-                await asyncio.Event().wait()
+            await open_gateway(settings, gateway, listener, say)
+            _say_what_to_open(settings, say, demo=demo)
+            await asyncio.Event().wait()
 
 
 def _say_what_to_open(settings: InstallationSettings, say: Say, *, demo: bool) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import uvicorn
@@ -11,6 +12,7 @@ from services.installation import CannotRun
 SECONDS_TO_FINISH_REQUESTS = 8
 BACKLOG = 2048
 NOT_STARTED = 3
+LOOKING_EVERY = 0.02
 
 
 def read_settings(path: Path) -> None:
@@ -50,6 +52,15 @@ def serve(name: str, *, uds: Path | None, descriptor: int | None, host: str, por
     # uvicorn's own `fd` takes every inherited socket for a Unix one and loses the client's address.
     inherited = None if descriptor is None else [socket.socket(fileno=descriptor)]
     server = uvicorn.Server(config)
+    if inherited is not None:
+        config.load()
+        _wait_until_it_listens(inherited[0])
     server.run(sockets=inherited)
     if not server.started:
         raise SystemExit(NOT_STARTED)
+
+
+def _wait_until_it_listens(inherited: socket.socket) -> None:
+    """The supervisor opens the port when everything behind it is ready; uvicorn would at once."""
+    while not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        time.sleep(LOOKING_EVERY)

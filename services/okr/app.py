@@ -60,7 +60,7 @@ SERVICE = Service(
     # Slices above the directory take its records for it, and then do what is theirs.
     subscribers=DIRECTORY_SUBSCRIBERS | OBJECTIVE_SUBSCRIBERS | ALIGNMENT_SUBSCRIBERS,
     authority=_authority,
-    loops=((_run_due_import, 2.0),),
+    loops=((_keep_folded, 1.0), (_run_due_job, 5.0), (_run_due_import, 2.0)),
     derived=Derived(lags_for=has_marks_of, catch_up=catch_up),
     migration_head=lambda: heads.head("okr"),
 )

@@ -28,7 +28,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -45,9 +45,7 @@ from services.okr.objectives.schemas import KeyResultView, ObjectiveView
 
 _reader = anyone()
 _uuid = UUIDType(as_uuid=True)
-_labels = bindparam("labels", type_=Text).cast(JSONB)
-_SECONDS = constant('YYYY-MM-DD"T"HH24:MI:SS"Z"')
-_MICROSECONDS = constant('YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+_labels = bindparam("labels", type_=JSONB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +57,25 @@ class Rendered:
 
 
 def _instant(column: Any) -> Any:
-    """An instant as `kernel.fields.Instant` writes it: no fraction where there is none."""
-    at = column.op("AT TIME ZONE")(constant("UTC"))
-    is_whole = func.date_trunc(constant("second"), column) == column
-    return case((is_whole, func.to_char(at, _SECONDS)), else_=func.to_char(at, _MICROSECONDS))
+    """An instant as `kernel.fields.Instant` writes it: six decimals, or none where it has none.
+
+    A text that is padded costs half of `to_char`, and a page of fifty holds eight hundred instants.
+    """
+    text = column.op("AT TIME ZONE")(constant("UTC")).cast(Text)
+    is_whole = column == cast(column, TIMESTAMP(timezone=True, precision=0))
+    length = case((is_whole, literal_column("19")), else_=literal_column("26"))
+    padded = func.rpad(text, length, constant("0"))
+    joined = func.overlay(padded, constant("T"), literal_column("11"))
+    return joined.concat(constant("Z"))
 
 
 def _label(health: Any) -> Any:
     return _labels.op("->>")(health)
+
+
+def _shown(number: Any) -> Any:
+    """A number as it leaves the API; most are short enough as they are stored."""
+    return case((func.scale(number) <= literal_column("6"), number), else_=shown(number))
 
 
 def _row(rows: Any) -> Any:
@@ -109,9 +118,9 @@ def _milestones() -> Any:
 
 _KEY_RESULT_FIELDS: dict[str, Any] = {
     "milestones": _milestones(),
-    "current_value": shown(KeyResult.current_value),
-    "progress": shown(KeyResult.progress),
-    "progress_unclamped": shown(KeyResult.progress_unclamped),
+    "current_value": _shown(KeyResult.current_value),
+    "progress": _shown(KeyResult.progress),
+    "progress_unclamped": _shown(KeyResult.progress_unclamped),
     "health_label": _label(KeyResult.health),
     "last_check_in_at": _instant(KeyResult.last_check_in_at),
     "check_in_due_at": _instant(KeyResult.check_in_due_at),
@@ -188,7 +197,7 @@ def _confidence() -> Any:
         .correlate(Objective)
         .subquery("confidence")
     )
-    return select(shown(rows.c.mean)).select_from(rows).scalar_subquery()
+    return select(_shown(rows.c.mean)).select_from(rows).scalar_subquery()
 
 
 def _object(**members: Any) -> Any:
@@ -206,8 +215,8 @@ _OBJECTIVE_FIELDS: dict[str, Any] = {
         health=Objective.rollup_health,
     ),
     "health_label": _label(Objective.health),
-    "progress": shown(Objective.progress),
-    "computed_progress": shown(Objective.computed_progress),
+    "progress": _shown(Objective.progress),
+    "computed_progress": _shown(Objective.computed_progress),
     "override": case(
         (
             Objective.override_value.is_not(None),

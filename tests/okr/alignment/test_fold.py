@@ -10,11 +10,14 @@ import pytest
 from sqlalchemy import func, select, update
 
 from kernel import clock
+from kernel.hot import hot_connection
 from kernel.ids import uuid7
 from services.okr.alignment import commands, jobs
 from services.okr.alignment.commands import folding
+from services.okr.alignment.commands.storing import Folded, store
 from services.okr.alignment.jobs import catch_up, fold_all, fold_once
 from services.okr.alignment.models import HealthCount, HealthCountHistory
+from services.okr.alignment.queries import foldables
 from services.okr.objectives.models import (
     STALE_OBJECTIVE,
     AlignmentLink,
@@ -22,7 +25,9 @@ from services.okr.objectives.models import (
     Objective,
     ObjectiveValue,
 )
+from services.okr.objectives.rules import FoldedValues, Health
 from tests.support.okr import World, new_world
+from tests.support.waiting import until_somebody_waits
 
 SPRING = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HALF = Decimal("0.5")
@@ -249,17 +254,20 @@ async def test_a_child_that_is_put_off_leaves_its_parents_progress(world: World)
 async def test_a_closed_parent_keeps_its_progress_when_a_child_moves_on(world: World) -> None:
     parent, child = await chain(world, 2)
     key_result = await measured(world, child, HALF)
+    await fold_once(world.engine, world.id)
+    await change(world, KeyResult, key_result.id, progress_unclamped=Decimal("0.6"))
+    await world.mark(child.id)
     owner = child.owner_id
     assert owner is not None
     # The child's last measurement still waits for its fold when the parent is closed.
     await world.call(owner, "POST", f"/v1/objectives/{parent.id}/close", json={})
     await fold_once(world.engine, world.id)
-    assert await progress(world, parent) == [HALF]
+    assert await progress(world, parent) == [Decimal("0.6")]
 
     path = f"/v1/key-results/{key_result.id}/check-ins"
     await world.call(owner, "POST", path, status=201, json={"value": 90})
     await fold_once(world.engine, world.id)
-    assert await progress(world, parent, child) == [HALF, Decimal("0.9")]
+    assert await progress(world, parent, child) == [Decimal("0.6"), Decimal("0.9")]
 
 
 async def test_an_ended_objective_is_computed_once_if_it_never_was(world: World) -> None:
@@ -365,27 +373,65 @@ async def test_an_override_set_while_a_fold_runs_is_not_taken_for_the_spent_one(
     assert (now.progress, now.override_mode) == (Decimal("0.8"), "once")
 
 
-async def test_a_fold_and_a_command_that_lock_the_same_goals_do_not_block_each_other(
-    world: World,
+async def test_a_fold_locks_goals_in_the_order_of_their_ids(world: World) -> None:
+    """As commands do, so that no two wait for each other; computed and stored in any order."""
+    goals = sorted(await chain(world, 4), key=lambda goal: goal.id)
+    async with world.session() as session:
+        for goal in reversed(goals):
+            # Each rewritten row comes to lie behind the one before, in the table and in any scan.
+            this = update(Objective).where(Objective.id == goal.id)
+            await session.execute(this.values(title="Rewritten"))
+    done = FoldedValues(Decimal(1), Decimal(1), Health.DONE, override_is_spent=False)
+    folded = Folded(world.id, clock.now())
+
+    async def store_from_the_last() -> None:
+        async with hot_connection(world.engine, world.id, read_only=False) as connection:
+            ids = [goal.id for goal in reversed(goals)]
+            rows = await foldables(connection, world.id, ids)
+            for objective_id in ids:
+                folded.values[objective_id] = done
+                folded.rows[objective_id] = rows[objective_id].row
+            await store(connection, folded)
+
+    async with world.session() as first:
+        lock = select(Objective.id).with_for_update(nowait=True)
+        await first.execute(lock.where(Objective.id == goals[0].id))
+        storing = asyncio.create_task(store_from_the_last())
+        await until_somebody_waits(world.engine)
+        await first.execute(lock.where(Objective.id == goals[-1].id))
+    await storing
+
+
+async def test_a_fold_waits_for_the_one_that_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both take them in the order of their ids; a fold that began at the top would deadlock."""
-    goals = await chain(world, 6)
-    await measured(world, goals[0], HALF)
-    in_order = sorted(goals, key=lambda goal: goal.id)
+    """Two at once would each compute the parent without what the other has found below it."""
+    cycle, owner = await world.cycle(), await world.person()
+    parent = await world.objective(cycle, owner)
+    children = [await world.objective(cycle, owner, parent=parent) for _ in range(2)]
+    for child in children:
+        await measured(world, child, Decimal(0))
+    await fold_once(world.engine, world.id)
 
-    async def command() -> None:
-        async with world.session() as session:
-            for goal in in_order:
-                await session.execute(
-                    select(Objective.id).where(Objective.id == goal.id).with_for_update()
-                )
-                await asyncio.sleep(0.005)
+    arrived = [asyncio.Event(), asyncio.Event()]
+    go_on = asyncio.Event()
+    store_now = folding.store
 
-    for _ in range(3):
-        for goal in goals:
-            await change(world, Objective, goal.id, folded_at=None)
-            await world.mark(goal.id)
-        await asyncio.gather(command(), fold_once(world.engine, world.id))
+    async def store_later(*arguments: Any) -> None:
+        next(each for each in arrived if not each.is_set()).set()
+        await go_on.wait()
+        await store_now(*arguments)
+
+    monkeypatch.setattr(folding, "store", store_later)
+    folds = []
+    for child in children:
+        await measured(world, child, Decimal(1))
+        folds.append(asyncio.create_task(fold_once(world.engine, world.id)))
+        await arrived[0].wait()
+    await until_somebody_waits(world.engine, or_else=arrived[1].is_set)
+    go_on.set()
+    await asyncio.gather(*folds)
+    assert await progress(world, parent, *children) == [HALF, HALF, HALF]
 
 
 async def test_counters_count_public_goals_by_cycle_unit_and_health(world: World) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import sqlalchemy
 from sqlalchemy import func, select
 
 from kernel import hot
@@ -19,6 +18,7 @@ from services.okr.checkins.models import CheckIn
 from services.okr.checkins.schemas import NewCheckIn
 from services.okr.objectives.models import KeyResult, Objective
 from tests.support.okr import World
+from tests.support.waiting import until_somebody_waits
 
 MANY = 20
 
@@ -124,19 +124,7 @@ async def test_a_closing_that_was_first_is_found_after_the_wait(world: World) ->
         goal.state = row.outcome = "closed"
         await session.flush()
         waiting = asyncio.create_task(record(world, actor, key_result.id, 1))
-        await until_somebody_waits(world)
+        await until_somebody_waits(world.engine)
     with pytest.raises(commands.TakesNoCheckIns):
         await waiting
     assert (await stands_at(world, key_result.id))[2] == 0
-
-
-async def until_somebody_waits(world: World) -> None:
-    """Until a statement of this database waits for a row that somebody holds."""
-    waiting = sqlalchemy.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND wait_event_type = 'Lock'"
-    )
-    async with world.engine.connect() as connection:
-        while not await connection.scalar(waiting):
-            await connection.rollback()
-            await asyncio.sleep(0.01)

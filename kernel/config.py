@@ -22,7 +22,9 @@ class ServiceSettings(BaseSettings):
     issuer: str
     """The public address of the gateway: the `iss` of tokens."""
     environment: str = "development"
+    """`development` or `production`."""
     log_level: str = "info"
+    """`debug`, `info`, `warning` or `error`."""
     pool_size: int = Field(default=10, ge=1, le=500)
     """Connections to PostgreSQL that this process may hold."""
     statement_cache: bool = True

@@ -165,6 +165,18 @@ def _data_option(user: ServerUser, cluster: Path) -> str:
     return str(cluster) if user is None else HERE
 
 
+_CLUSTER_OPTIONS = (
+    f"--username={SUPERUSER}",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--data-checksums",
+    "--no-instructions",
+)
+
+
 async def _initialise(folder: DataFolder, programs: Path, user: ServerUser, password: str) -> None:
     """Make the cluster beside its place and move it there when it is whole."""
     fresh = folder.cluster.with_name("postgresql.new")
@@ -182,14 +194,7 @@ async def _initialise(folder: DataFolder, programs: Path, user: ServerUser, pass
                 str(programs / "bin" / "initdb"),
                 f"--pgdata={_data_option(user, fresh)}",
                 f"--pwfile=/dev/fd/{password_file.fileno()}",
-                f"--username={SUPERUSER}",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-                "--data-checksums",
-                "--no-instructions",
+                *_CLUSTER_OPTIONS,
             ],
             environment=_environment(),
             user=user,

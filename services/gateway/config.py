@@ -29,7 +29,9 @@ class GatewaySettings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Exact origins of browser applications, separated by commas; `*` is refused."""
     environment: str = "development"
+    """`development` or `production`."""
     log_level: str = "info"
+    """`debug`, `info`, `warning` or `error`."""
     gateway_openapi: Path = Path(__file__).parents[2] / "openapi" / "cairn.json"
     """The merged document: what is served at /openapi.json, and which service answers what."""
 

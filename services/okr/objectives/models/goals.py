@@ -1,21 +1,14 @@
-"""Objectives with key results, milestones and links; their history; the marks of the fold."""
+"""Objectives with key results, milestones and links."""
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
-    DateTime,
-    Identity,
     Index,
-    Table,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from kernel.clock import now
@@ -265,50 +258,3 @@ class AlignmentLink(Tenanted, Base, kw_only=True):
     is_primary: Mapped[bool]
     is_excluded: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default_factory=now)
-
-
-class ObjectiveValue(Tenanted, Base, kw_only=True):
-    """What an objective's stored values became at an instant; appended by the fold."""
-
-    __tablename__ = "objective_value"
-
-    objective_id: Mapped[UUID] = mapped_column(primary_key=True)
-    at: Mapped[datetime] = mapped_column(primary_key=True)
-    progress: Mapped[Decimal | None]
-    health: Mapped[str]
-
-
-class ObjectiveStructure(Tenanted, Base, kw_only=True):
-    """What an objective was from an instant on, its links and its key results' parts included."""
-
-    __tablename__ = "objective_structure"
-    __table_args__ = (Index(None, "organization_id", "cycle_id", "valid_from"),)
-
-    objective_id: Mapped[UUID] = mapped_column(primary_key=True)
-    valid_from: Mapped[datetime] = mapped_column(primary_key=True)
-    cycle_id: Mapped[UUID]
-    unit_id: Mapped[UUID]
-    owner_id: Mapped[UUID | None]
-    title: Mapped[str]
-    level: Mapped[str]
-    state: Mapped[str]
-    visibility: Mapped[str]
-    rollup: Mapped[dict[str, Any]]
-    links: Mapped[list[dict[str, Any]]]
-    key_results: Mapped[list[dict[str, Any]]]
-
-
-# Not a tenant table: the fold looks for marks before any tenant is known (decision 4). No key is
-# unique, so that marking never waits for another transaction that marks the same objective.
-STALE_OBJECTIVE = Table(
-    "stale_objective",
-    Base.metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("organization_id", UUIDType(as_uuid=True), nullable=False),
-    Column("objective_id", UUIDType(as_uuid=True), nullable=False),
-    Column("marked_at", DateTime(timezone=True), nullable=False),
-    # Whose change it was: somebody who reads a tree right after writing waits for its fold.
-    Column("marked_by", UUIDType(as_uuid=True), nullable=True),
-    Index(None, "organization_id", "id"),
-    Index(None, "organization_id", "marked_by"),
-)

@@ -119,6 +119,14 @@ async def reopen_cycle(
     return await step(session, actor, cycle, CycleAction.REOPEN, "reopened")
 
 
+def following_state(cycle: Cycle, action: CycleAction) -> CycleState:
+    """The state after an action; 409 where the cycle's state forbids it."""
+    following = next_state(CycleState(cycle.state), action)
+    if following is None:
+        raise CycleStateForbids(f"The cycle is {cycle.state}: {action.value} is not possible now.")
+    return following
+
+
 async def step(
     session: AsyncSession,
     actor: Principal,
@@ -128,9 +136,7 @@ async def step(
     **details: Any,
 ) -> Cycle:
     """Move a locked cycle to its next state, with the audit entry of the operation."""
-    following = next_state(CycleState(cycle.state), action)
-    if following is None:
-        raise CycleStateForbids(f"The cycle is {cycle.state}: {action.value} is not possible now.")
+    following = following_state(cycle, action)
     before, cycle.state = cycle.state, following.value
     await _settle(session, actor, cycle, done, before=before, after=following.value, **details)
     return cycle

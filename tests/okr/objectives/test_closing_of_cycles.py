@@ -276,3 +276,29 @@ async def test_a_cycle_of_many_goals_is_closed_by_few_statements(
     assert len(statements) < 40
     page = await world.call(manager, "GET", f"/v1/objectives?cycle_id={cycle.id}&state=active")
     assert page["items"] == []
+
+
+async def test_a_refused_closing_folds_nothing(world: World, manager: UUID, cycle: Cycle) -> None:
+    planned = await world.cycle(state="planning")
+    objective = await world.objective(cycle, manager)
+    draft = await world.objective(cycle, manager, state="draft")
+    stranger = await world.person()
+    marks = await world.marks()
+    assert marks
+    await close(world, stranger, cycle, 403)
+    await close(world, manager, planned, 409)
+    path = "/v1/objectives/{}/close"
+    await world.call(stranger, "POST", path.format(objective.id), status=403)
+    await world.call(manager, "POST", path.format(draft.id), status=409)
+    await world.call(manager, "POST", path.format(uuid7()), status=404)
+    assert await world.marks() == marks
+
+
+async def test_a_score_follows_from_children_that_were_measured_just_before(
+    world: World, manager: UUID, cycle: Cycle
+) -> None:
+    top = await world.objective(cycle, manager)
+    parent = await world.objective(cycle, manager, parent=top)
+    await check_in(world, manager, await world.objective(cycle, manager, parent=parent), 90)
+    await world.call(manager, "POST", f"/v1/objectives/{top.id}/close")
+    assert (await seen(world, manager, top))["score"] == 0.9

@@ -17,10 +17,11 @@ from services.okr.objectives.commands.bringing import (
     remember_brought,
     tell_of_brought,
 )
-from services.okr.objectives.commands.closing import close_objective
+from services.okr.objectives.commands.closing import close_objective, require_closable
 from services.okr.objectives.commands.creating import create_objective
 from services.okr.objectives.commands.cycles import (
     close_cycle,
+    require_closable_cycle,
     update_cycle,
     update_goal_settings,
 )
@@ -111,6 +112,8 @@ __all__ = [
     "remember_brought",
     "remember_structure",
     "reopen_objective",
+    "require_closable",
+    "require_closable_cycle",
     "resume_progress",
     "return_objective",
     "stale_mark_rows",

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from kernel import clock
-from kernel.authorization import Principal
-from services.okr.objectives import queries
+from kernel import clock, database
+from kernel.authorization import Principal, require
+from services.okr.objectives import policy, queries
 from services.okr.objectives.commands.lifecycle import following_state, settle, to_step
 from services.okr.objectives.models import KeyResult, Objective, ObjectiveValue
 from services.okr.objectives.rules import (
@@ -22,6 +22,14 @@ from services.okr.objectives.rules import (
 from services.okr.objectives.schemas import Closing
 
 _WITHOUT_SCORE = {Outcome.POSTPONED, Outcome.CANCELLED}
+
+
+async def require_closable(engine: AsyncEngine, actor: Principal, objective_id: UUID) -> None:
+    """Refuse what `close_objective` would refuse, before anything is folded for its sake."""
+    async with database.transaction(engine, actor.organization_id, read_only=True) as session:
+        objective = await queries.objective(session, actor, objective_id)
+        require(policy.may_edit(actor, objective))
+        await following_state(session, objective, ObjectiveAction.CLOSE)
 
 
 async def close_objective(

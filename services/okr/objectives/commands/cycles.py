@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from kernel import clock
+from kernel import clock, database
 from kernel.authorization import Principal, require
 from kernel.errors import FieldError, Unprocessable
 from services.okr.cycles import commands as cycle_commands
 from services.okr.cycles import policy as cycle_policy
 from services.okr.cycles import queries as cycle_queries
 from services.okr.cycles.models import Cycle, GoalSettings
-from services.okr.cycles.rules import CycleAction, CycleState, next_state
+from services.okr.cycles.rules import CycleAction
 from services.okr.cycles.schemas import CycleChanges, GoalSettingsChanges
 from services.okr.objectives import policy, queries
 from services.okr.objectives.commands import placing
@@ -66,6 +66,14 @@ class _Open:
     postponed: set[UUID] = field(default_factory=set)
 
 
+async def require_closable_cycle(engine: AsyncEngine, actor: Principal, cycle_id: UUID) -> None:
+    """Refuse what `close_cycle` would refuse, before anything is folded for its sake."""
+    async with database.transaction(engine, actor.organization_id, read_only=True) as session:
+        cycle = await cycle_queries.cycle(session, cycle_id)
+        require(cycle_policy.may_manage(actor))
+        cycle_commands.following_state(cycle, CycleAction.CLOSE)
+
+
 async def close_cycle(
     session: AsyncSession, actor: Principal, cycle_id: UUID, how: CycleClosing
 ) -> Cycle:
@@ -79,9 +87,7 @@ async def close_cycle(
     into = await _next_cycle(session, cycle, how)
     objectives = await queries.open_in_cycle(session, cycle_id)
     chosen = _chosen(actor, objectives, how)
-    if next_state(CycleState(cycle.state), CycleAction.CLOSE) is None:
-        # Refused by the step below, before anything is touched.
-        return await cycle_commands.step(session, actor, cycle, CycleAction.CLOSE, "closed")
+    cycle_commands.following_state(cycle, CycleAction.CLOSE)
     if into is not None:
         placing.require_open(into)
     active = [each for each in objectives if each.state == ObjectiveState.ACTIVE.value]

@@ -32,12 +32,11 @@ from services.okr.objectives.queries.hierarchy import (
     lock_links,
     parent_goal,
 )
+from services.okr.objectives.queries.listing import objective_page, title_pattern
 from services.okr.objectives.queries.rendering import (
     Rendered,
     key_result_view,
-    objective_page,
     objective_view,
-    title_pattern,
     written_key_result,
     written_objective,
 )

@@ -7,43 +7,34 @@ them to these models. What reads and what has been written are answered by the s
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import (
-    Integer,
     Text,
     and_,
-    any_,
     bindparam,
     case,
     cast,
-    exists,
     func,
     literal_column,
-    or_,
     select,
-    tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
-from sqlalchemy.types import DateTime
 
 from kernel import database
 from kernel.authorization import Principal, anyone, as_sql
 from kernel.errors import NotFound
 from kernel.hot import HotStatement, constant, of_tenant, shown
-from kernel.pagination import Page
 from services.okr.objectives import policy
 from services.okr.objectives.models import AlignmentLink, KeyResult, Milestone, Objective
 from services.okr.objectives.schemas import KeyResultView, ObjectiveView
 
-_reader = anyone()
+READER = anyone()
 _uuid = UUIDType(as_uuid=True)
 _labels = bindparam("labels", type_=JSONB)
 
@@ -173,7 +164,7 @@ def _links(name: str, *, is_primary: bool) -> Any:
             of_tenant(AlignmentLink),
             AlignmentLink.objective_id == Objective.id,
             AlignmentLink.is_primary if is_primary else ~AlignmentLink.is_primary,
-            as_sql(policy.may_see(_reader, parent)),
+            as_sql(policy.may_see(READER, parent)),
         )
         .order_by(AlignmentLink.created_at, AlignmentLink.id)
         .correlate(Objective)
@@ -237,20 +228,20 @@ _OBJECTIVE_FIELDS: dict[str, Any] = {
 }
 
 
-def _objective_columns() -> Iterator[Any]:
+def objective_columns() -> Iterator[Any]:
     for name in ObjectiveView.model_fields:
         column = _OBJECTIVE_FIELDS.get(name)
         yield (getattr(Objective, name) if column is None else column).label(name)
 
 
-def _as_text(columns: Iterator[Any], table: Any) -> Any:
+def as_text(columns: Iterator[Any], table: Any) -> Any:
     rows = select(*columns).correlate(table).subquery("view")
     return select(cast(_row(rows), Text)).select_from(rows).scalar_subquery()
 
 
 def _objective(*conditions: Any) -> HotStatement:
     return HotStatement(
-        select(Objective.version, _as_text(_objective_columns(), Objective).label("text")).where(
+        select(Objective.version, as_text(objective_columns(), Objective).label("text")).where(
             of_tenant(Objective), Objective.id == bindparam("id", type_=_uuid), *conditions
         )
     )
@@ -258,7 +249,7 @@ def _objective(*conditions: Any) -> HotStatement:
 
 def _key_result(*conditions: Any) -> HotStatement:
     return HotStatement(
-        select(KeyResult.version, _as_text(_key_result_columns(), KeyResult).label("text"))
+        select(KeyResult.version, as_text(_key_result_columns(), KeyResult).label("text"))
         .join(
             Objective,
             and_(of_tenant(Objective), Objective.id == KeyResult.objective_id, *conditions),
@@ -267,10 +258,10 @@ def _key_result(*conditions: Any) -> HotStatement:
     )
 
 
-_seen = as_sql(policy.may_see(_reader, Objective))
-OBJECTIVE = _objective(_seen)
+SEEN = as_sql(policy.may_see(READER, Objective))
+OBJECTIVE = _objective(SEEN)
 _WRITTEN_OBJECTIVE = _objective()
-_KEY_RESULT = _key_result(_seen)
+_KEY_RESULT = _key_result(SEEN)
 _WRITTEN_KEY_RESULT = _key_result()
 
 
@@ -324,79 +315,3 @@ async def written_key_result(
     await session.flush()
     connection = await database.driver_connection(session)
     return await _rendered(connection, _WRITTEN_KEY_RESULT, actor, key_result_id)
-
-
-def _is_below(parent_id: Any) -> Any:
-    """Objectives below an objective or key result that the reader may see."""
-    parent = aliased(Objective)
-    return exists().where(
-        of_tenant(AlignmentLink),
-        AlignmentLink.objective_id == Objective.id,
-        or_(
-            AlignmentLink.parent_objective_id == parent_id,
-            AlignmentLink.parent_key_result_id == parent_id,
-        ),
-        of_tenant(parent),
-        parent.id == AlignmentLink.parent_objective_id,
-        as_sql(policy.may_see(_reader, parent)),
-    )
-
-
-_FILTERS: dict[str, Any] = {
-    "cycle_id": Objective.cycle_id == bindparam("cycle_id", type_=_uuid),
-    "unit_id": Objective.unit_id == bindparam("unit_id", type_=_uuid),
-    "owner_id": Objective.owner_id == bindparam("owner_id", type_=_uuid),
-    "level": Objective.level == bindparam("level", type_=Text),
-    "state": Objective.state == bindparam("state", type_=Text),
-    "health": Objective.health == bindparam("health", type_=Text),
-    "tag": bindparam("tag", type_=Text) == any_(Objective.tags),
-    "parent_id": _is_below(bindparam("parent_id", type_=_uuid)),
-    "q": Objective.title.ilike(bindparam("q", type_=Text), escape="\\"),
-}
-
-
-@cache
-def page_statement(filters: frozenset[str], *, goes_on: bool) -> HotStatement:
-    """The page of objectives for this set of filters, compiled at its first use."""
-    statement = select(
-        Objective.created_at,
-        Objective.id,
-        _as_text(_objective_columns(), Objective).label("text"),
-    ).where(of_tenant(Objective), _seen, *(_FILTERS[name] for name in sorted(filters)))
-    if "state" not in filters:
-        statement = statement.where(Objective.state != constant("archived"))
-    if goes_on:
-        statement = statement.where(
-            tuple_(Objective.created_at, Objective.id)
-            > tuple_(
-                bindparam("after_at", type_=DateTime(timezone=True)),
-                bindparam("after_id", type_=_uuid),
-            )
-        )
-    return HotStatement(
-        statement.order_by(Objective.created_at, Objective.id).limit(
-            bindparam("rows", type_=Integer)
-        )
-    )
-
-
-async def objective_page(
-    connection: asyncpg.Connection, actor: Principal, page: Page, filters: dict[str, Any]
-) -> str:
-    """A page of objectives with their key results as JSON; archived ones only where asked for."""
-    after: dict[str, datetime | UUID] = {}
-    if page.after is not None:
-        after = {"after_at": page.after[0], "after_id": page.after[1]}
-    statement = page_statement(frozenset(filters), goes_on=bool(after))
-    known = reader(actor) | filters | after | {"rows": page.limit + 1}
-    rows = await connection.fetch(statement.sql, *statement.arguments(**known))
-    items = ",".join(row["text"] for row in rows[: page.limit])
-    last = rows[page.limit - 1] if len(rows) > page.limit else None
-    cursor = None if last is None else page.seal([last["created_at"], last["id"]])
-    return f'{{"items":[{items}],"next_cursor":{json.dumps(cursor)}}}'
-
-
-def title_pattern(text: str) -> str:
-    """The pattern for titles that hold the text as it is written."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"

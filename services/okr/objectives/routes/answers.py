@@ -1,12 +1,13 @@
 """Answers whose JSON PostgreSQL has built, and what requests wait for before they begin."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
 from kernel.auth import Actor
 from kernel.preconditions import etag
-from services.okr.objectives import queries
+from services.okr.objectives import commands, queries
 from services.okr.objectives.schemas import (
     Assignment,
     KeyResultAssignment,
@@ -24,13 +25,23 @@ def answered(rendered: queries.Rendered, status: int = 200) -> Response:
     return Response(rendered.text, status, headers, media_type=JSON)
 
 
-async def _freshened(request: Request, actor: Actor) -> None:
+async def _folded_to_close(objective_id: UUID, actor: Actor, request: Request) -> None:
     runtime = request.app.state.runtime
+    await commands.require_closable(runtime.engine, actor, objective_id)
     await runtime.derived.catch_up(runtime.engine, actor.organization_id)
 
 
-Freshened = Annotated[None, Depends(_freshened)]
-"""Rolled-up numbers are brought up to date first: what is closed keeps the progress it has."""
+async def _folded_to_close_cycle(cycle_id: UUID, actor: Actor, request: Request) -> None:
+    runtime = request.app.state.runtime
+    await commands.require_closable_cycle(runtime.engine, actor, cycle_id)
+    await runtime.derived.catch_up(runtime.engine, actor.organization_id)
+
+
+FoldedToClose = Annotated[None, Depends(_folded_to_close)]
+"""Rolled-up numbers are brought up to date first, because an outcome and a score follow from them;
+a closing that is refused folds nothing.
+"""
+CycleFoldedToClose = Annotated[None, Depends(_folded_to_close_cycle)]
 
 
 async def _known_objective(new: NewObjective, actor: Actor, request: Request) -> NewObjective:

@@ -19,7 +19,7 @@ from services.okr.cycles.schemas import (
     GoalSettingsView,
 )
 from services.okr.objectives import commands, schemas
-from services.okr.objectives.routes.answers import Freshened
+from services.okr.objectives.routes.answers import CycleFoldedToClose
 
 router = new_router("cycles", "/v1/cycles/{cycle_id}")
 settings_router = new_router("goal-settings", "/v1/goal-settings")
@@ -46,7 +46,7 @@ async def close_cycle(
     cycle_id: UUID,
     response: Response,
     actor: Actor,
-    _: Freshened,
+    _: CycleFoldedToClose,
     session: Transaction,
     closing: Annotated[schemas.CycleClosing | None, Body()] = None,
 ) -> Cycle:

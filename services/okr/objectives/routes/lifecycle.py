@@ -12,7 +12,7 @@ from kernel.preconditions import IfMatch
 from kernel.transactions import Transaction
 from services.okr.cycles.commands import CycleIsClosed
 from services.okr.objectives import commands, queries, schemas
-from services.okr.objectives.routes.answers import Freshened, answered
+from services.okr.objectives.routes.answers import FoldedToClose, answered
 
 router = new_router("objectives", "/v1/objectives/{objective_id}")
 
@@ -77,7 +77,7 @@ async def activate_objective(
 async def close_objective(
     objective_id: UUID,
     actor: Actor,
-    _: Freshened,
+    _: FoldedToClose,
     session: Transaction,
     closing: Annotated[schemas.Closing | None, Body()] = None,
 ) -> Response:

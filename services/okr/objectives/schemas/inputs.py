@@ -1,6 +1,6 @@
 """What clients send about objectives and key results."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
@@ -60,6 +60,8 @@ RolledUpBy = Literal[RollupRule.AVERAGE, RollupRule.WEIGHTS, RollupRule.SHARES, 
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 Indicator = Literal["leading", "lagging"]
 Reason = Annotated[LongText, Field(min_length=1)]
+# Said to the document as a number, which a decimal default is not.
+_WEIGHS_ONE: Any = Field(default=ONE, json_schema_extra={"default": 1})
 Chosen = Annotated[list[UUID], Field(max_length=10_000), AfterValidator(_each_once)]
 
 
@@ -78,7 +80,7 @@ class NewLink(Input):
     id: UUID
     link: Link
     share: Percent | None = None
-    weight: Weight = ONE
+    weight: Weight = _WEIGHS_ONE
 
 
 class LinkChanges(Input):
@@ -192,7 +194,7 @@ class NewMilestone(Input):
     """A step of a milestone key result; weight 0 is shown and does not count."""
 
     title: Title
-    weight: Weight = ONE
+    weight: Weight = _WEIGHS_ONE
     due_on: Day | None = None
 
 
@@ -218,7 +220,7 @@ class NewKeyResult(Input):
         default_factory=list
     )
     reducer: Reducer = Reducer.LAST
-    weight: Weight = ONE
+    weight: Weight = _WEIGHS_ONE
     share: Percent | None = None
     owner_id: UUID | None = None
     project_id: UUID | None = None

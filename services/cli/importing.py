@@ -54,33 +54,31 @@ async def carry_out(order: ImportOrder) -> None:
         with progress_bar() as watch:
             report = await import_files(running, order, watch)
     print_report(report, dry_run=order.dry_run)
-    if report["state"] == FAILED or report.get("refused"):
+    if report["state"] == FAILED or report["rows_refused"]:
         raise CannotRun(_verdict(report, order))
 
 
 def print_report(report: dict[str, Any], *, dry_run: bool) -> None:
-    """The numbers, then every note and every refused row with its place and reason."""
-    verb = "Would import" if dry_run else "Imported"
+    """The numbers, then the units made, every note and every refused row with its place."""
+    verb = "Would import" if dry_run else "Read"
     say(
-        f"{verb} {report.get('rows_done') or 0} of {report.get('rows_total') or 0} rows: "
-        f"{report.get('created') or 0} created, {report.get('updated') or 0} updated, "
-        f"{report.get('unchanged') or 0} unchanged, {len(report.get('refused') or [])} refused."
+        f"{verb} {report['rows_total']} rows: {report['created']} created, "
+        f"{report['updated']} updated, {report['unchanged']} unchanged, "
+        f"{report['rows_refused']} refused."
     )
-    for note in report.get("notes") or []:
-        say(_place(note) if isinstance(note, dict) else str(note))
-    for refused in report.get("refused") or []:
-        say(_place(refused))
-
-
-def _place(row: dict[str, Any]) -> str:
-    place = ":".join(str(row[part]) for part in ("file", "line", "column") if row.get(part))
-    return f"{place}: {row.get('reason') or row.get('note') or ''}"
+    if report["units_made"]:
+        say(f"Units {'to make' if dry_run else 'made'}: {', '.join(report['units_made'])}")
+    for note in report["notes"]:
+        say(f"{note['file']}:{note['line']}: {note['note']}")
+    for row in report["refused"]:
+        place = ":".join(str(row[part]) for part in ("file", "line", "column") if row[part])
+        say(f"{place}: {row['reason']}")
 
 
 def _verdict(report: dict[str, Any], order: ImportOrder) -> str:
-    count = len(report.get("refused") or [])
-    if not count:
-        return f"The import failed: {report.get('reason') or 'see the log of okr'}."
+    if report["state"] == FAILED:
+        reason = report["failure"] or "see the log of okr."
+        return f"The import failed and changed nothing: {reason}"
     kept = "the others are in" if order.on_error == "skip_row" else "nothing was imported"
     outcome = "nothing was changed, it is a dry run" if order.dry_run else kept
-    return f"{count} rows were refused; {outcome}. Mend them and import again."
+    return f"{report['rows_refused']} rows were refused; {outcome}. Mend them and import again."

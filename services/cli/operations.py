@@ -74,7 +74,7 @@ async def create_organization(running: Running, wanted: dict[str, Any]) -> dict[
 async def import_files(running: Running, order: ImportOrder, watch: Watch) -> dict[str, Any]:
     """Hand the files to okr and wait for the end; `watch` sees every state on the way.
 
-    Answers the report `{state, rows_total, rows_done, created, updated, unchanged, refused}`.
+    Answers okr's report: `state`, `failure`, the numbers of rows, `refused`, `notes`, `units_made`.
     """
     begun = await _answer(
         running,

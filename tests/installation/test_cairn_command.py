@@ -22,8 +22,9 @@ def test_help_shows_an_example(command):
 
 
 def report(**parts):
-    counts = {"rows_total": 3, "rows_done": 3, "created": 2, "updated": 0, "unchanged": 0}
-    return counts | {"state": "done", "refused": []} | parts
+    counts = {"rows_total": 3, "created": 2, "updated": 0, "unchanged": 0, "rows_refused": 1}
+    lists = {"refused": [], "notes": [], "units_made": []}
+    return counts | lists | {"state": "done", "failure": None} | parts
 
 
 REFUSED = {"file": "okrs.csv", "line": 7, "column": "unit", "reason": "No unit is called Sales."}
@@ -46,6 +47,24 @@ def test_a_refused_row_is_shown_with_its_place(capfd):
 )
 def test_the_verdict_says_what_became_of_the_other_rows(order, verdict):
     assert verdict in importing._verdict(report(refused=[REFUSED]), order)
+
+
+def test_a_failed_import_says_why():
+    failed = report(state="failed", failure="It was stopped.")
+
+    assert "changed nothing: It was stopped." in importing._verdict(failed, ORDER)
+
+
+def test_units_and_notes_are_told(capfd):
+    told = report(
+        units_made=["Sales"], notes=[{"file": "okrs.csv", "line": 3, "note": "Joined another."}]
+    )
+
+    importing.print_report(told, dry_run=True)
+
+    shown = capfd.readouterr().out
+    assert "Units to make: Sales" in shown
+    assert "okrs.csv:3: Joined another." in shown
 
 
 def test_a_problem_is_one_line_with_its_fields():

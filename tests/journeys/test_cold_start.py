@@ -39,6 +39,7 @@ def test_a_command_without_a_server_starts_one_for_itself_alone(cairn: Cairn):
 
 def test_every_step_says_what_it_does(cairn: Cairn):
     cairn.up()
+    wait_until(lambda: "Ctrl-C stops everything" in cairn.output, "the last step is told")
 
     steps = [
         "Setting PostgreSQL 18 up",

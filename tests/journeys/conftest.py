@@ -70,17 +70,17 @@ class Cairn:
                 start_new_session=terminal is None,
             )
 
-    def wait_until_open(self) -> None:
+    def wait_until_open(self, patience: float = PATIENCE) -> None:
         def is_open() -> bool:
             assert self.supervisor is not None
             assert self.supervisor.poll() is None, self.output
             return self.status("/readyz") == 200
 
-        wait_until(is_open, "the gateway answers")
+        wait_until(is_open, "the gateway answers", patience)
 
-    def up(self, *options: str) -> None:
+    def up(self, *options: str, patience: float = PATIENCE) -> None:
         self.start(*options)
-        self.wait_until_open()
+        self.wait_until_open(patience)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Signal the supervisor and wait for its end; answers its exit status."""

@@ -173,7 +173,8 @@ def running(**settings: str) -> Iterator[Product]:
     folder = Path(tempfile.mkdtemp(prefix="cairn-product-"))
     cairn = Cairn(folder, **settings)
     try:
-        cairn.up("--demo")
+        # Sixteen companies are loaded first, beside whatever else the machine tests.
+        cairn.up("--demo", patience=400)
         product = Product(cairn)
         yield product
         product.client.close()

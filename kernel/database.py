@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import (
     Mapped,
@@ -54,6 +55,18 @@ COLUMN_TYPES: dict[Any, Any] = {
     list[dict[str, Any]]: JSONB(),
 }
 TENANT_SETTING = "cairn.organization_id"
+
+_PASSING = (
+    OSError,
+    PoolTimeout,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InterfaceError,
+    # What asyncpg says of a connection that the server has just ended.
+    asyncpg.InternalClientError,
+)
 
 in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 """True while this task holds a transaction: the network is never inside one (style rule 13)."""
@@ -174,6 +187,19 @@ async def transaction(
             call()
     finally:
         in_transaction.reset(marked)
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether an error says that the database could not do it just now: the same may work again.
+
+    SQLAlchemy hides most of these in a plain DBAPIError; the driver's own stands behind it.
+    """
+    while error is not None:
+        # A value that the driver could not send is an InterfaceError too, and the fault is ours.
+        if isinstance(error, _PASSING) and not isinstance(error, asyncpg.DataError):
+            return True
+        error = error.__cause__
+    return False
 
 
 def set_tenant(session: AsyncSession, organization_id: UUID) -> None:

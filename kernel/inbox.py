@@ -85,7 +85,9 @@ async def _took(
                 await subscriber.take(session, [message.payload for message in messages])
             else:
                 await subscriber(session, messages[0].payload)
-    except (Problem, SQLAlchemyError, ValidationError):
+    except (Problem, SQLAlchemyError, ValidationError) as error:
+        if database.is_away(error):
+            raise  # 503: the sender keeps everything and comes again at once
         logger(__name__).exception("an event could not be taken", topic=topic)
         return False
     return True

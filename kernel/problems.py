@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import asyncpg
 import sqlalchemy.exc
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from kernel import logging
+from kernel import database, logging
 from kernel.errors import (
     MEDIA_TYPE,
     BadRequest,
@@ -39,11 +40,14 @@ def answer_problems(app: FastAPI) -> None:
     async def http_error(_: Request, error: HTTPException) -> Response:
         return rendered(_of_status(error), error.status_code)
 
-    @app.exception_handler(sqlalchemy.exc.TimeoutError)
-    @app.exception_handler(sqlalchemy.exc.OperationalError)
-    @app.exception_handler(sqlalchemy.exc.InterfaceError)
+    @app.exception_handler(sqlalchemy.exc.SQLAlchemyError)
+    @app.exception_handler(asyncpg.PostgresError)
+    @app.exception_handler(asyncpg.InterfaceError)
+    @app.exception_handler(asyncpg.InternalClientError)
     @app.exception_handler(OSError)
     async def no_database(_: Request, error: Exception) -> Response:
+        if not database.is_away(error):
+            raise error
         logging.logger(__name__).error("the database is not answering", kind=type(error).__name__)
         return rendered(Unavailable("The database is not answering; try again in a second."))
 

@@ -175,3 +175,28 @@ async def test_sql_rounds_as_python_does(engine, number, rounded):
         shown = await connection.scalar(select(hot.shown(cast(Decimal(number), Numeric()))))
 
     assert float(shown) == rounded == json_number(Decimal(number))
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_away"),
+    [
+        ("SELECT pg_terminate_backend(pg_backend_pid())", True),
+        ("SELECT pg_cancel_backend(pg_backend_pid())", True),
+        ("SELECT nothing FROM nowhere", False),
+        ("SELECT 1 / 0", False),
+    ],
+)
+async def test_a_database_that_goes_away_is_told_from_a_fault_of_ours(engine, statement, is_away):
+    with pytest.raises(sqlalchemy.exc.DBAPIError) as raised:
+        async with database.transaction(engine) as session:
+            await session.execute(text(statement))
+
+    assert database.is_away(raised.value) == is_away
+
+
+async def test_a_value_that_cannot_be_sent_is_a_fault_of_ours(engine):
+    with pytest.raises(sqlalchemy.exc.DBAPIError) as raised:
+        async with database.transaction(engine) as session:
+            await session.execute(text("SELECT CAST(:value AS integer)"), {"value": "no number"})
+
+    assert not database.is_away(raised.value)

@@ -26,6 +26,7 @@ from services.okr.checkins.queries import Entry, Measured
 from services.okr.checkins.schemas import CheckInView, NewCheckIn
 from services.okr.cycles.rules import Cadence, elapsed_share, next_due
 from services.okr.objectives import policy
+from services.okr.objectives.commands import insert_rows
 from services.okr.objectives.models import STALE_OBJECTIVE, KeyResult, Milestone, Objective
 from services.okr.objectives.rules import (
     ZERO,
@@ -97,10 +98,10 @@ async def record_stated(session: AsyncSession, check_ins: Iterable[dict[str, Any
 
     Who imports settles the progress of each, and how its key result stands.
     """
-    session.add_all(
+    rows = [
         CheckIn(**columns, author_id=None, health=None, confidence=None) for columns in check_ins
-    )
-    await session.flush()
+    ]
+    await insert_rows(session, rows)
 
 
 async def _to_measure(

@@ -22,6 +22,7 @@ from services.okr.imports.commands.works import Place
 from services.okr.objectives.commands import (
     brought_key_result,
     brought_objective,
+    insert_rows,
     tell_of_brought,
 )
 from services.okr.objectives.commands.key_results import set_due
@@ -67,8 +68,6 @@ async def write(
     """Write what changes, and tell the other services; the objectives that it touches."""
     touched = [each for each in decisions if each.touches]
     objectives = {id(each): _objective(place, each) for each in touched}
-    session.add_all(objectives.values())
-    await session.flush()
     told: list[tuple[KeyResult, Objective]] = []
     check_ins: list[dict[str, Any]] = []
     for decision in touched:
@@ -78,9 +77,13 @@ async def write(
                 key_result = _key_result(place, each, objective, positions)
                 check_ins += _measure(place, each, key_result, objective.cycle_id)
                 told.append((key_result, objective))
-    session.add_all(key_result for key_result, _ in told)
     await _set_due(session, told, cycles)
+    # What was there is flushed; what is new goes by one statement a table.
     await session.flush()
+    known = {id(each.stored) for each in touched}
+    known |= {id(part.stored) for each in touched for part in each.key_results}
+    await insert_rows(session, [each for each in objectives.values() if id(each) not in known])
+    await insert_rows(session, [each for each, _ in told if id(each) not in known])
     await record_stated(session, check_ins)
     changed = [objectives[id(each)] for each in touched if each.stored is None or each.changes]
     await tell_of_brought(session, changed, told)

@@ -67,7 +67,10 @@ def parent_objective(plan: ImportPlan, known: Known, goal: ImportedGoal) -> str 
     parent = goal.parent_source_id
     if parent is None:
         return None
-    return plan.owners.get(parent) or known.owners.get(parent, parent)
+    owner = plan.owners.get(parent)
+    if owner is None and parent in known.key_results:
+        return known.key_results[parent].objective
+    return owner or parent
 
 
 def moved(plan: ImportPlan, known: Known) -> list[ImportedGoal]:

@@ -11,12 +11,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, inspect, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.okr import GoalRecord
 from kernel import clock, outbox
 from kernel.authorization import one_of
+from kernel.database import Tenanted
 from services.okr.objectives.commands.recording import (
     key_result_record,
     objective_record,
@@ -79,9 +80,8 @@ async def connect_brought(
         promoted = update(AlignmentLink).where(one_of(AlignmentLink.id, promoted_ids))
         await session.execute(promoted.values(is_primary=True), execution_options=unnoticed)
     for first in range(0, len(links), _LINKS_AT_ONCE):
-        session.add_all(map(_primary_link, links[first : first + _LINKS_AT_ONCE]))
-        await session.flush()
-        session.expunge_all()
+        some = links[first : first + _LINKS_AT_ONCE]
+        await insert_rows(session, [_primary_link(link) for link in some])
 
 
 def _primary_link(brought: BroughtLink) -> AlignmentLink:
@@ -102,6 +102,22 @@ def closing_state(objective: Objective) -> ObjectiveState:
     if objective.outcome is not None and state is ObjectiveState.ACTIVE:
         return ObjectiveState.CLOSED
     return state
+
+
+async def insert_rows(session: AsyncSession, rows: Sequence[Tenanted]) -> None:
+    """Insert new rows of one table by one statement, and keep none of them in the session.
+
+    The unit of work would send thousands of statements and hold every row until the end.
+    """
+    if not rows:
+        return
+    names = [column.key for column in inspect(type(rows[0])).column_attrs]
+    names.remove("organization_id")
+    tenant = {"organization_id": session.info["organization_id"]}
+    await session.execute(
+        insert(type(rows[0]).__table__),  # type: ignore[attr-defined]
+        [tenant | {name: getattr(row, name) for name in names} for row in rows],
+    )
 
 
 async def tell_of_brought(

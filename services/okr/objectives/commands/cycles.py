@@ -117,10 +117,10 @@ _Nothing = Carried([], [], [])
 
 
 async def _next_cycle(session: AsyncSession, cycle: Cycle, how: CycleClosing) -> Cycle | None:
-    if not how.carry_over:
-        return None
     if how.into_cycle_id is None:
-        raise Unprocessable.field("/into_cycle_id", "is needed to carry goals over")
+        if how.carry_over:
+            raise Unprocessable.field("/into_cycle_id", "is needed to carry goals over")
+        return None
     into = await cycle_queries.cycle_to_join(session, how.into_cycle_id)
     if into is None or into.id == cycle.id:
         raise Unprocessable.field("/into_cycle_id", "is no other cycle of this organization")

@@ -1,8 +1,9 @@
 """One hop: a rebuilt request to one address of its service, and the answer back, both streamed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from multidict import istr
@@ -20,6 +21,9 @@ from services.gateway.upstreams import Address, Upstream
 _WHOLE_BYTES = 64 * 1024
 """Up to here a body is handed on in one piece, above it part by part."""
 _WATCH_AFTER_SECONDS = 0.1
+_ASK_AFTER_SECONDS = 0.25
+"""So long an answer may be on its way before its service is asked whether it lives; with the beats
+of `upstreams` this makes less than the second within which a client hears that one does not."""
 _UNKNOWN_OUTCOME = (
     "The answer did not come, and whether the request was carried out is not known: read again, or "
     "repeat it with the same Idempotency-Key."
@@ -128,37 +132,71 @@ class Upload:
 class Watch:
     """Cancels the work on a request when its client leaves before the answer is complete.
 
-    Most answers are there sooner than a task is worth its making, hence the delay.
+    The same when the service that owes the answer does not even say that it lives. Most answers are
+    there sooner than a task is worth its making, hence the delays.
     """
 
     def __init__(self, upload: Upload) -> None:
         self._upload = upload
         self._working = asyncio.current_task()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._has_left = False
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(_WATCH_AFTER_SECONDS, self._begin)
+        self._asked: Address | None = None
+        self._is_mute = False
+        self._loop = asyncio.get_running_loop()
+        self._timers = [self._loop.call_later(_WATCH_AFTER_SECONDS, self._begin, self._watch)]
 
-    def _begin(self) -> None:
-        self._task = asyncio.create_task(self._watch())
+    def asks(self, address: Address) -> None:
+        """From now on this address owes the beginning of the answer."""
+        if self._asked is None:
+            self._timers.append(
+                self._loop.call_later(_ASK_AFTER_SECONDS, self._begin, self._listen)
+            )
+        self._asked = address
+        self._is_mute = False
+
+    def has_answered(self) -> None:
+        """The answer has begun; how long the rest takes is for the deadlines."""
+        self._asked = None
+
+    def _begin(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.append(asyncio.create_task(task()))
 
     async def _watch(self) -> None:
         await self._upload.wait_until_client_leaves()
         self._has_left = True
+        self._cancel_work()
+
+    async def _listen(self) -> None:
+        while (address := self._asked) is not None:
+            if not self._is_mute and not await address.is_alive() and self._asked is address:
+                self._is_mute = True
+                self._cancel_work()
+            await asyncio.sleep(_ASK_AFTER_SECONDS)
+
+    def _cancel_work(self) -> None:
         if self._working is not None:
             self._working.cancel()
 
     def end(self) -> None:
         """The answer is complete, or nobody works on it any more."""
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
+        for timer in self._timers:
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     def explains_cancellation(self) -> bool:
-        """Whether this watch cancelled the work; if so, the cancellation is taken back."""
-        if self._has_left and self._working is not None:
+        """Whether the client has left; if so, the cancellation is taken back."""
+        return self._taken_back(self._has_left)
+
+    def found_it_mute(self) -> bool:
+        """Whether the service that was asked hangs; if so, the cancellation is taken back."""
+        return self._taken_back(self._is_mute and not self._has_left)
+
+    def _taken_back(self, is_ours: bool) -> bool:
+        if is_ours and self._working is not None:
             self._working.uncancel()
-        return self._has_left
+        return is_ours
 
 
 class Proxy:
@@ -197,7 +235,7 @@ class Proxy:
         response: aiohttp.ClientResponse | None = None
         try:
             response = await self._ask(
-                self._upstreams[route.service], request, upload, body, bounds
+                self._upstreams[route.service], request, upload, body, bounds, watch
             )
             await _answer(response, send, common, watch)
         except asyncio.CancelledError:
@@ -225,14 +263,24 @@ class Proxy:
         upload: Upload,
         body: bytes | None,
         bounds: Bounds,
+        watch: Watch,
     ) -> aiohttp.ClientResponse:
         """The beginning of an answer from the first address that gives one.
 
         Another address is tried where no byte was sent, and for safe methods.
         """
         for address in upstream.candidates():
+            watch.asks(address)
             try:
                 response = await self._send(address, request, upload, body, bounds)
+            except asyncio.CancelledError:
+                if not watch.found_it_mute():
+                    raise
+                address.hangs()
+                _warn(address, upstream, "it takes connections and says nothing")
+                if request.method in SAFE:
+                    continue
+                raise Unavailable(_UNKNOWN_OUTCOME) from None
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                 _failed(address, upstream, error)
                 continue
@@ -243,6 +291,7 @@ class Proxy:
                 if request.method in SAFE and not isinstance(error, TimeoutError):
                     continue
                 raise Unavailable(_UNKNOWN_OUTCOME) from error
+            watch.has_answered()
             address.succeeded()
             return response
         raise Unavailable
@@ -269,11 +318,12 @@ def _bounds(body_bytes: int, total: float, first_byte: float, connect: float) ->
 
 def _failed(address: Address, upstream: Upstream, error: Exception) -> None:
     address.failed()
+    _warn(address, upstream, f"{type(error).__name__}: {error}")
+
+
+def _warn(address: Address, upstream: Upstream, reason: str) -> None:
     logging.logger(__name__).warning(
-        "a service did not answer",
-        upstream=upstream.name,
-        address=address.name,
-        reason=f"{type(error).__name__}: {error}",
+        "a service did not answer", upstream=upstream.name, address=address.name, reason=reason
     )
 
 

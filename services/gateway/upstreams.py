@@ -1,5 +1,6 @@
 """Where the services are: addresses taken in turn, each with its connections and its breaker."""
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +16,10 @@ _OPEN_SECONDS = 1.0
 # is written into one that is being closed.
 _KEEP_ALIVE_SECONDS = 3.0
 _DOCUMENT = aiohttp.ClientTimeout(total=2)
+_PULSE = aiohttp.ClientTimeout(total=10)
+_BEATS, _BEAT_SECONDS = 12, 0.05
+"""How long a process may leave the question open whether it lives. Counted in beats of our own, so
+that on a machine that is out of breath, where we come late ourselves, it has more time as well."""
 
 
 class Address:
@@ -28,22 +33,12 @@ class Address:
         self.name = address
         self._failures = 0
         self._open_until = 0.0
-        connector: aiohttp.BaseConnector
-        limit, keep_alive = settings.gateway_connections, _KEEP_ALIVE_SECONDS
-        if address.startswith("unix:"):
-            path = address.removeprefix("unix:")
-            connector = aiohttp.UnixConnector(path, limit=limit, keepalive_timeout=keep_alive)
-            self.base = "http://service"
-        else:
-            connector = aiohttp.TCPConnector(limit=limit, keepalive_timeout=keep_alive)
-            self.base = address.rstrip("/")
-        self.session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-        )
+        self._question: asyncio.Task[bool] | None = None
+        is_local = address.startswith("unix:")
+        self.base = "http://service" if is_local else address.rstrip("/")
+        self.session = _session(address, settings.gateway_connections)
+        # Of its own: a question about life must not queue behind what is being waited for.
+        self._pulse = _session(address, 1)
 
     @property
     def is_open(self) -> bool:
@@ -60,12 +55,61 @@ class Address:
         self._open_until = now + _OPEN_SECONDS
         return True
 
+    async def is_alive(self) -> bool:
+        """Whether the process behind the address says so; askers at one time share one question."""
+        if self._question is None or self._question.done():
+            self._question = asyncio.create_task(self._answers())
+        return await asyncio.shield(self._question)
+
+    async def _answers(self) -> bool:
+        asking = asyncio.create_task(self._ask_whether_alive())
+        for _ in range(_BEATS):
+            if (await asyncio.wait({asking}, timeout=_BEAT_SECONDS))[0]:
+                return asking.result()
+        asking.cancel()
+        return False
+
+    async def _ask_whether_alive(self) -> bool:
+        try:
+            async with self._pulse.get(f"{self.base}/livez", timeout=_PULSE):
+                return True
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
     def succeeded(self) -> None:
         self._failures = 0
 
     def failed(self) -> None:
         self._failures += 1
         self._open_until = time.monotonic() + _OPEN_SECONDS
+
+    def hangs(self) -> None:
+        """It takes connections and says nothing: the breaker opens at once."""
+        self._failures = _OPENS_AFTER
+        self._open_until = time.monotonic() + _OPEN_SECONDS
+
+    async def close(self) -> None:
+        if self._question is not None:
+            self._question.cancel()
+        await self.session.close()
+        await self._pulse.close()
+
+
+def _session(address: str, limit: int) -> aiohttp.ClientSession:
+    connector: aiohttp.BaseConnector
+    keep_alive = _KEEP_ALIVE_SECONDS
+    if address.startswith("unix:"):
+        path = address.removeprefix("unix:")
+        connector = aiohttp.UnixConnector(path, limit=limit, keepalive_timeout=keep_alive)
+    else:
+        connector = aiohttp.TCPConnector(limit=limit, keepalive_timeout=keep_alive)
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+    )
 
 
 class Upstream:
@@ -100,7 +144,7 @@ class Upstream:
 
     async def close(self) -> None:
         for address in self._addresses:
-            await address.session.close()
+            await address.close()
 
 
 def connect(settings: GatewaySettings) -> Mapping[str, Upstream]:

@@ -64,6 +64,8 @@ class StandIn:
     in_work: int = 0
     abandoned: int = 0
     """Requests whose connection went away before the answer was complete."""
+    is_mute: bool = False
+    """Takes connections and says nothing, as a process that is stopped does."""
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
@@ -73,6 +75,12 @@ class StandIn:
             target += "?" + scope["query_string"].decode("latin-1")
         headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]]
         exchange = Exchange(Seen(scope["method"], target, headers), receive, send, self)
+        if self.is_mute:
+            await exchange.until_left()
+            return
+        if target == "/livez":
+            await exchange.json({"status": "alive"})
+            return
         if target != "/.well-known/jwks.json":
             self.seen.append(exchange.seen)
         self.in_work += 1
@@ -101,6 +109,10 @@ class Exchange:
             self.seen.body += message.get("body", b"")
             if not message.get("more_body"):
                 return self.seen.body
+
+    async def until_left(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     async def is_left(self) -> bool:
         """Whether the gateway has closed the connection, seen without waiting."""

@@ -85,6 +85,49 @@ async def test_a_service_that_never_answers_is_left_at_the_deadline(world):
     await until(lambda: world.okr.abandoned == 1)
 
 
+async def test_a_process_that_says_nothing_any_more_is_not_waited_for(world, gateway):
+    """The deadline for an answer is 20 seconds here: what ends the wait is that nobody is alive."""
+    world.okr.is_mute = True
+
+    async with asyncio.timeout(10):
+        answers = [await gateway.client.post("/v1/objectives", data=b"{}") for _ in range(3)]
+
+    assert {answer.status for answer in answers} == {503}
+    assert {answer.headers["Retry-After"] for answer in answers} == {"1"}
+    assert "not known" in answers[0].json()["detail"]
+
+    world.okr.is_mute = False
+    async with asyncio.timeout(10):
+        while (await gateway.client.get("/v1/objectives/1")).status != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_a_process_that_lives_is_waited_for_however_slow_it_is(world, gateway):
+    """The control: the same silence on the request, but the process answers for itself."""
+
+    async def slow(exchange):
+        await exchange.read()
+        await asyncio.sleep(2)
+        await exchange.json({})
+
+    world.okr.answer = slow
+
+    assert (await gateway.client.post("/v1/objectives", data=b"{}")).status == 200
+
+
+async def test_a_read_of_a_process_that_says_nothing_is_asked_elsewhere(bare):
+    first, second = StandIn("okr", is_mute=True), StandIn("okr")
+    await bare.serve(bare.identity)
+    await bare.serve(first, "okr-0")
+    await bare.serve(second, "okr-1")
+    gateway = await bare.gateway(okr=["okr-0", "okr-1"])
+
+    answers = [await gateway.client.get("/v1/objectives/1") for _ in range(6)]
+
+    assert {answer.status for answer in answers} == {200}
+    assert len(second.seen) == 6
+
+
 async def test_the_total_deadline_ends_an_answer_that_trickles(world):
     async def trickle(exchange):
         await exchange.start()

@@ -126,7 +126,7 @@ _OBJECTIVES = """
 INSERT INTO objective (
   organization_id, id, title, level, unit_id, owner_id, contributor_ids, cycle_id, commitment,
   visibility, viewer_ids, tags, rollup_rule, rollup_sources, rollup_health, state, health,
-  has_parent, has_distant_parent, version, created_at, updated_at, activated_at)
+  has_parent, is_apart, version, created_at, updated_at, activated_at)
 SELECT $1, id, 'Objective ' || number || ', as long as people write them on average',
        CASE number WHEN 0 THEN 'company' ELSE 'unit' END, unit_id, $2, '{}', $3, 'aspirational',
        'public', '{}', '{}', 'weights', 'both', 'pace', 'active', 'not_started',

@@ -83,6 +83,15 @@ class Goals:
             is_held=key_result.metric_kind.startswith("maintain"),
         )
 
+    def due(self, objective: Any) -> datetime | None:
+        """When the first of its key results waits for a check-in."""
+        waiting = [
+            each.check_in_due_at
+            for each in self.key_results[objective.id]
+            if each.check_in_due_at and not each.is_archived and each.outcome is None
+        ]
+        return min(waiting) if waiting and objective.state == "active" else None
+
     def values(self, objective_id: UUID) -> Values:
         if objective_id in self.kept:
             return self.kept[objective_id]
@@ -352,6 +361,8 @@ def _key_result(forest: Forest) -> KeyResult:
         is_archived=forest.chance(10),
         outcome=forest.dice.choice([None, None, None, "missed", "cancelled"]),
     )
+    if forest.chance(50):
+        key_result.check_in_due_at = clock.now() + timedelta(days=forest.dice.randrange(-9, 9))
     if forest.chance(70):
         measure(forest, key_result)
     return key_result

@@ -239,7 +239,8 @@ def upgrade() -> None:
     sa.Column('state_reason', sa.Text(), nullable=True),
     sa.Column('folded_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('has_parent', sa.Boolean(), nullable=False),
-    sa.Column('has_distant_parent', sa.Boolean(), nullable=False),
+    sa.Column('is_apart', sa.Boolean(), nullable=False),
+    sa.Column('check_in_due_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('counted_in_cycle_id', sa.UUID(), nullable=True),
     sa.Column('counted_in_unit_id', sa.UUID(), nullable=True),
     sa.Column('counted_health', sa.Text(), nullable=True),
@@ -256,7 +257,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('organization_id', 'id', name=op.f('pk_objective')),
     sa.UniqueConstraint('organization_id', 'source_id', name=op.f('uq_objective_organization_id_source_id'))
     )
-    op.create_index('ix_objective_apart', 'objective', ['organization_id', 'cycle_id'], unique=False, postgresql_where=sa.text('has_distant_parent'))
+    op.create_index('ix_objective_apart', 'objective', ['organization_id', 'cycle_id'], unique=False, postgresql_where=sa.text('is_apart'))
+    op.create_index('ix_objective_due', 'objective', ['organization_id', 'cycle_id', 'check_in_due_at', 'id'], unique=False, postgresql_where=sa.text('check_in_due_at IS NOT NULL'))
     op.create_index(op.f('ix_objective_contributor_ids'), 'objective', ['contributor_ids'], unique=False, postgresql_using='gin')
     op.create_index('ix_objective_hidden', 'objective', ['organization_id', 'cycle_id'], unique=False, postgresql_where=sa.text("visibility = 'private' OR state NOT IN ('active', 'closed')"))
     op.create_index('ix_objective_in_danger', 'objective', ['organization_id', 'cycle_id', 'progress', 'id'], unique=False, postgresql_where=sa.text("state = 'active' AND health IN ('at_risk', 'off_track')"))
@@ -308,7 +310,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('organization_id', 'id', name=op.f('pk_key_result')),
     sa.UniqueConstraint('organization_id', 'source_id', name=op.f('uq_key_result_organization_id_source_id'))
     )
-    op.create_index('ix_key_result_due', 'key_result', ['organization_id', 'check_in_due_at', 'id'], unique=False, postgresql_where=sa.text('NOT is_archived AND check_in_due_at IS NOT NULL'))
     op.create_index(op.f('ix_key_result_organization_id_objective_id_position_id'), 'key_result', ['organization_id', 'objective_id', 'position', 'id'], unique=False)
     op.create_index(op.f('ix_key_result_organization_id_owner_id'), 'key_result', ['organization_id', 'owner_id'], unique=False)
     op.create_table('alignment_link',
@@ -455,7 +456,6 @@ def downgrade() -> None:
     op.drop_table('alignment_link')
     op.drop_index(op.f('ix_key_result_organization_id_owner_id'), table_name='key_result')
     op.drop_index(op.f('ix_key_result_organization_id_objective_id_position_id'), table_name='key_result')
-    op.drop_index('ix_key_result_due', table_name='key_result', postgresql_where=sa.text('NOT is_archived AND check_in_due_at IS NOT NULL'))
     op.drop_table('key_result')
     op.drop_index('ix_objective_top', table_name='objective', postgresql_where=sa.text('NOT has_parent'))
     op.drop_index(op.f('ix_objective_organization_id_owner_id'), table_name='objective')
@@ -464,7 +464,8 @@ def downgrade() -> None:
     op.drop_index('ix_objective_in_danger', table_name='objective', postgresql_where=sa.text("state = 'active' AND health IN ('at_risk', 'off_track')"))
     op.drop_index('ix_objective_hidden', table_name='objective', postgresql_where=sa.text("visibility = 'private' OR state NOT IN ('active', 'closed')"))
     op.drop_index(op.f('ix_objective_contributor_ids'), table_name='objective', postgresql_using='gin')
-    op.drop_index('ix_objective_apart', table_name='objective', postgresql_where=sa.text('has_distant_parent'))
+    op.drop_index('ix_objective_apart', table_name='objective', postgresql_where=sa.text('is_apart'))
+    op.drop_index('ix_objective_due', table_name='objective', postgresql_where=sa.text('check_in_due_at IS NOT NULL'))
     op.drop_table('objective')
     op.drop_table('import_file')
     op.drop_index(op.f('ix_stale_objective_organization_id_marked_by'), table_name='stale_objective')

@@ -57,6 +57,7 @@ _OBJECTIVES = HotStatement(
         Objective.counted_in_unit_id,
         Objective.counted_health,
         Objective.counted_progress,
+        Objective.check_in_due_at,
         Objective.folded_at,
         Objective.closed_at,
         Cycle.starts_on,
@@ -80,6 +81,7 @@ _KEY_RESULTS = HotStatement(
         KeyResult.weight,
         KeyResult.share,
         KeyResult.outcome,
+        KeyResult.check_in_due_at,
     )
     .where(
         KeyResult.organization_id == ORGANIZATION,
@@ -103,7 +105,7 @@ _CHILDREN = HotStatement(
         Objective.outcome,
         Objective.visibility,
         Objective.cycle_id,
-        Objective.has_distant_parent,
+        Objective.is_apart,
         AlignmentLink.is_primary,
     )
     .join(
@@ -157,6 +159,12 @@ def period() -> Any:
     return cycles.union_all(
         select(nested.id).where(of_tenant(nested), nested.parent_id == cycles.c.id)
     )
+
+
+def is_within(objective: Any, cycles: Any) -> Any:
+    """Whether an objective is of the period; as an array, because then an index is asked for it."""
+    ids = func.array(select(cycles.c.id).scalar_subquery(), type_=ARRAY(UUIDType(as_uuid=True)))
+    return objective.cycle_id == any_(ids)
 
 
 def folded_at() -> Any:

@@ -12,10 +12,11 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    false,
     func,
     literal,
+    literal_column,
     null,
-    or_,
     select,
     true,
     union,
@@ -26,12 +27,11 @@ from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.orm import aliased
 
 from kernel import clock
-from kernel.authorization import Principal, anyone, as_sql
+from kernel.authorization import Principal
 from kernel.errors import NotFound, Unprocessable
 from kernel.hot import HotStatement, constant, of_tenant, shown
-from services.okr.alignment.queries import SHOWN_STATES, folded_at, is_shown, period
+from services.okr.alignment.queries import folded_at, is_shown, is_within, period
 from services.okr.cycles.models import Cycle
-from services.okr.objectives import policy
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
 from services.okr.trees.schemas import GoalTree
 
@@ -41,7 +41,6 @@ _cycle = bindparam("cycle_id", type_=_id)
 _root = bindparam("root_id", type_=_id)
 _deepest = bindparam("depth", type_=Integer)
 _labels = select(bindparam("labels", type_=Text).cast(JSONB)).scalar_subquery()
-_reader = anyone()
 
 
 class TreeTooLarge(Unprocessable):
@@ -50,56 +49,70 @@ class TreeTooLarge(Unprocessable):
     title = "The tree is too large for one answer"
 
 
+def _each(rows: Any, name: str) -> Any:
+    """Rows that are looked up by an index for each row on their left.
+
+    A recursive query has no statistics, and the planner would rather read whole tables; what has
+    an offset it does not take apart.
+    """
+    return rows.offset(literal_column("0")).lateral(name)
+
+
+def _below(parent_id: Any, cycles: Any) -> Any:
+    """(id, parent, key result, link) of the shown objectives of the period below an objective."""
+    child, link = aliased(Objective), aliased(AlignmentLink)
+    children = (
+        select(child.id, link.parent_objective_id, link.parent_key_result_id, link.link)
+        .select_from(link)
+        .join(child, and_(is_shown(child), child.id == link.objective_id))
+        .where(
+            of_tenant(link),
+            link.is_primary,
+            link.parent_objective_id == parent_id,
+            is_within(child, cycles),
+        )
+    )
+    return _each(children, "below")
+
+
 def _tops(cycles: Any) -> Any:
     """Objectives of the period that hang below nothing shown in it, found without a scan.
 
-    They have no parent; or their parent is hidden from the reader, a draft or archived; or it lies
-    in a cycle outside the period.
+    They have no parent; or they stand apart from it, because it lies in a cycle outside the period
+    or the reader does not see it.
     """
-    within = select(cycles.c.id)
-    parent, child, link = aliased(Objective), aliased(Objective), aliased(AlignmentLink)
-    linked = (
-        select(child.id)
+    free, apart = aliased(Objective), aliased(Objective)
+    parent, link = aliased(Objective), aliased(AlignmentLink)
+    above = _each(
+        # A private goal without an owner makes the predicate null: it is not shown either.
+        select(func.coalesce(and_(is_shown(parent), is_within(parent, cycles)), false()))
         .select_from(link)
         .join(parent, and_(of_tenant(parent), parent.id == link.parent_objective_id))
-        .join(child, and_(is_shown(child), child.id == link.objective_id))
-        .where(of_tenant(link), link.is_primary, child.cycle_id.in_(within))
+        .where(of_tenant(link), link.is_primary, link.objective_id == apart.id),
+        "above",
     )
-    unseen = and_(
-        or_(parent.visibility == constant("private"), parent.state.not_in(SHOWN_STATES)),
-        # A private goal without an owner makes the predicate null, which is not seen either.
-        or_(
-            parent.state.not_in(SHOWN_STATES),
-            as_sql(policy.may_see(_reader, parent)).is_not(true()),
-        ),
-    )
+    (is_parent_shown,) = above.c
     return union(
-        select(Objective.id).where(
-            is_shown(Objective), Objective.cycle_id.in_(within), ~Objective.has_parent
-        ),
-        linked.where(parent.cycle_id.in_(within), unseen),
-        linked.where(child.has_distant_parent, parent.cycle_id.not_in(within)),
+        select(free.id).where(is_shown(free), is_within(free, cycles), ~free.has_parent),
+        select(apart.id)
+        .join(above, ~is_parent_shown)
+        .where(is_shown(apart), is_within(apart, cycles), apart.is_apart),
     ).subquery("tops")
 
 
 def _objectives_from(start: Any, cycles: Any) -> Any:
-    """The recursive CTE of (id, parent, key result, link, depth) below `start`."""
+    """The recursive CTE of (id, parent, key result, link, depth) below `start`.
+
+    It goes a level deeper than is asked, because a node says how many children it has.
+    """
     tree = start.cte("tree", recursive=True)
-    child, link = aliased(Objective), aliased(AlignmentLink)
-    below_key_result = func.num_nonnulls(link.parent_key_result_id)
-    depth = tree.c.depth + 1 + below_key_result
+    below = _below(tree.c.id, cycles)
+    depth = tree.c.depth + 1 + func.num_nonnulls(below.c.parent_key_result_id)
     return tree.union_all(
-        select(
-            child.id,
-            link.parent_objective_id,
-            link.parent_key_result_id,
-            link.link,
-            depth.label("depth"),
-        )
+        select(*below.c, depth.label("depth"))
         .select_from(tree)
-        .join(link, and_(of_tenant(link), link.parent_objective_id == tree.c.id, link.is_primary))
-        .join(child, and_(is_shown(child), child.id == link.objective_id))
-        .where(depth <= _deepest, child.cycle_id.in_(select(cycles.c.id)))
+        .join(below, true())
+        .where(tree.c.depth <= _deepest)
     )
 
 
@@ -113,21 +126,14 @@ def _start_rows(ids: Any) -> Any:
     )
 
 
-def _child_count(objective_id: Any, key_result_id: Any, cycles: Any) -> Any:
-    """How many visible children a node has, those below the asked depth included."""
-    child, link = aliased(Objective), aliased(AlignmentLink)
+def _child_counts(tree: Any) -> Any:
+    """How many objectives hang below each goal of the tree, key results apart."""
+    goal_id = func.coalesce(tree.c.parent_key_result_id, tree.c.parent_objective_id)
     return (
-        select(func.count())
-        .select_from(link)
-        .join(child, and_(is_shown(child), child.id == link.objective_id))
-        .where(
-            of_tenant(link),
-            link.is_primary,
-            link.parent_objective_id == objective_id,
-            link.parent_key_result_id.is_not_distinct_from(key_result_id),
-            child.cycle_id.in_(select(cycles.c.id)),
-        )
-        .scalar_subquery()
+        select(goal_id.label("goal_id"), func.count().label("children"))
+        .where(goal_id.is_not(None))
+        .group_by(goal_id)
+        .cte("child_counts")
     )
 
 
@@ -140,11 +146,22 @@ def _own_key_results(objective_id: Any) -> Any:
     )
 
 
-def _objective_nodes(tree: Any, cycles: Any) -> Any:
+def _objective_nodes(tree: Any) -> Any:
+    goal = _each(
+        select(
+            Objective.title,
+            Objective.owner_id,
+            Objective.progress,
+            Objective.health,
+            Objective.created_at,
+            _own_key_results(Objective.id).label("key_results"),
+        ).where(of_tenant(Objective), Objective.id == tree.c.id),
+        "goal",
+    )
     below_key_result = tree.c.parent_key_result_id.is_not(None)
     return (
         select(
-            Objective.id,
+            tree.c.id,
             constant("objective").label("kind"),
             func.coalesce(tree.c.parent_key_result_id, tree.c.parent_objective_id).label(
                 "parent_id"
@@ -153,52 +170,63 @@ def _objective_nodes(tree: Any, cycles: Any) -> Any:
                 "parent_kind"
             ),
             tree.c.link,
-            Objective.title,
-            Objective.owner_id,
-            Objective.progress,
-            Objective.health,
-            (_child_count(Objective.id, null(), cycles) + _own_key_results(Objective.id)).label(
-                "child_count"
-            ),
+            goal.c.title,
+            goal.c.owner_id,
+            goal.c.progress,
+            goal.c.health,
+            goal.c.key_results,
             tree.c.depth,
-            Objective.created_at,
+            goal.c.created_at,
         )
         .select_from(tree)
-        .join(Objective, and_(of_tenant(Objective), Objective.id == tree.c.id))
+        .join(goal, true())
+        .where(tree.c.depth <= _deepest)
     )
 
 
-def _key_result_nodes(tree: Any, cycles: Any) -> Any:
-    of_node = and_(
-        of_tenant(KeyResult), KeyResult.objective_id == tree.c.id, ~KeyResult.is_archived
-    )
-    return (
+def _key_result_nodes(tree: Any) -> Any:
+    goal = _each(
         select(
             KeyResult.id,
-            constant("key_result").label("kind"),
-            KeyResult.objective_id.label("parent_id"),
-            constant("objective").label("parent_kind"),
-            cast(null(), Text).label("link"),
             KeyResult.title,
             KeyResult.owner_id,
             KeyResult.progress,
             KeyResult.health,
-            _child_count(KeyResult.objective_id, KeyResult.id, cycles).label("child_count"),
-            (tree.c.depth + 1).label("depth"),
             KeyResult.created_at,
+        ).where(of_tenant(KeyResult), KeyResult.objective_id == tree.c.id, ~KeyResult.is_archived),
+        "goal",
+    )
+    return (
+        select(
+            goal.c.id,
+            constant("key_result").label("kind"),
+            tree.c.id.label("parent_id"),
+            constant("objective").label("parent_kind"),
+            cast(null(), Text).label("link"),
+            goal.c.title,
+            goal.c.owner_id,
+            goal.c.progress,
+            goal.c.health,
+            literal_column("0").label("key_results"),
+            (tree.c.depth + 1).label("depth"),
+            goal.c.created_at,
         )
         .select_from(tree)
-        .join(KeyResult, of_node)
+        .join(goal, true())
         .where(tree.c.depth < _deepest)
     )
 
 
-def _nodes(tree: Any, cycles: Any) -> Any:
+def _nodes(tree: Any) -> Any:
     """Objectives and key results, parents before their children, one more than an answer takes."""
+    counts = _child_counts(tree)
+    goal = union_all(_objective_nodes(tree), _key_result_nodes(tree)).subquery("goals")
+    child_count = goal.c.key_results + func.coalesce(counts.c.children, literal_column("0"))
     return (
-        union_all(_objective_nodes(tree, cycles), _key_result_nodes(tree, cycles))
-        .order_by("depth", "created_at", "id")
-        .limit(MOST_NODES + 1)
+        select(goal, child_count.label("child_count"))
+        .outerjoin(counts, counts.c.goal_id == goal.c.id)
+        .order_by(goal.c.depth, goal.c.created_at, goal.c.id)
+        .limit(literal_column(str(MOST_NODES + 1)))
         .subquery("node")
     )
 
@@ -237,8 +265,8 @@ def _rendered(node: Any) -> Any:
     )
 
 
-def _answer(tree: Any, cycles: Any) -> HotStatement:
-    node = _nodes(tree, cycles)
+def _answer(tree: Any) -> HotStatement:
+    node = _nodes(tree)
     return HotStatement(
         select(
             select(Cycle.id)
@@ -254,13 +282,13 @@ def _answer(tree: Any, cycles: Any) -> HotStatement:
 
 def _whole() -> HotStatement:
     cycles = period()
-    return _answer(_objectives_from(_start_rows(_tops(cycles)), cycles), cycles)
+    return _answer(_objectives_from(_start_rows(_tops(cycles)), cycles))
 
 
 def _below_root() -> HotStatement:
     cycles = period()
     top = select(Objective.id).where(is_shown(Objective), Objective.id == _root).subquery("top")
-    return _answer(_objectives_from(_start_rows(top), cycles), cycles)
+    return _answer(_objectives_from(_start_rows(top), cycles))
 
 
 _WHOLE = _whole()

@@ -391,6 +391,7 @@ async def test_a_fold_locks_goals_in_the_order_of_their_ids(world: World) -> Non
             for objective_id in ids:
                 folded.values[objective_id] = done
                 folded.rows[objective_id] = rows[objective_id].row
+                folded.dues[objective_id] = None
             await store(connection, folded)
 
     async with world.session() as first:

@@ -17,6 +17,7 @@ from tests.support import goal_trees
 from tests.support.goal_trees import PUT_ASIDE, Forest, Values
 from tests.support.okr import World
 
+SHOWN = {"active", "closed"}
 SPRING = datetime(2026, 2, 10, 12, tzinfo=UTC)
 
 
@@ -38,7 +39,7 @@ async def count_private_children(world: World, *, counts: bool) -> None:
 
 
 async def assert_folded(world: World, kept: dict[UUID, Values] | None = None) -> None:
-    """Stored values, key results' health, distant parents and counters are what they must be."""
+    """Values, key results' health, dues, what stands apart and counters are what they must be."""
     goals = await goal_trees.read(world, kept)
     assert goal_trees.folded(goals) == goal_trees.recomputed(goals)
     for key_results in goals.key_results.values():
@@ -50,7 +51,10 @@ async def assert_folded(world: World, kept: dict[UUID, Values] | None = None) ->
         for link in links:
             child, parent = goals.objectives[link.objective_id], goals.objectives[parent_id]
             if link.is_primary:
-                assert child.has_distant_parent == (child.cycle_id != parent.cycle_id)
+                is_hidden = parent.visibility == "private" or parent.state not in SHOWN
+                assert child.is_apart == (is_hidden or child.cycle_id != parent.cycle_id)
+    for objective in goals.objectives.values():
+        assert objective.check_in_due_at == goals.due(objective)
     assert await goal_trees.counters(world) == goal_trees.counted(goals)
 
 

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -43,6 +44,7 @@ from services.okr.objectives.rules import (
 MOST_MARKS = 20_000
 _CHUNK = 250
 """Objectives folded before other requests get their turn."""
+_SHOWN = {ObjectiveState.ACTIVE.value, ObjectiveState.CLOSED.value}
 _ENDED = {ObjectiveState.CLOSED.value, ObjectiveState.ARCHIVED.value}
 
 
@@ -93,7 +95,8 @@ async def _fold_level(
         after = before if _is_frozen(foldable.row) else fold_objective(_inputs(folding, foldable))
         folded.values[objective_id] = after
         folded.rows[objective_id] = foldable.row
-        folded.distances |= _distances(foldable)
+        folded.dues[objective_id] = _due(foldable)
+        folded.apart |= _apart(foldable)
         if (before.progress, before.health) != (after.progress, after.health):
             changed.add(objective_id)
         if position % _CHUNK == _CHUNK - 1:
@@ -112,14 +115,24 @@ def _is_frozen(row: Any) -> bool:
     return is_settled or exclusion_of(outcome=_outcome(row)) is not None
 
 
-def _distances(foldable: Foldable) -> dict[UUID, bool]:
-    """Children whose primary parent is in another cycle than it was, or no longer is."""
-    cycle_id = foldable.row["cycle_id"]
-    return {
-        row["id"]: row["cycle_id"] != cycle_id
+def _due(foldable: Foldable) -> datetime | None:
+    """When the first of its key results waits for a check-in; what is not active waits for none."""
+    if foldable.row["state"] != ObjectiveState.ACTIVE.value:
+        return None
+    dues = [row["check_in_due_at"] for row in foldable.key_results if row["outcome"] is None]
+    return min((due for due in dues if due is not None), default=None)
+
+
+def _apart(foldable: Foldable) -> dict[UUID, bool]:
+    """Objectives primarily below this one that now stand apart from it, or no longer do."""
+    above = foldable.row
+    is_hidden = above["visibility"] == Visibility.PRIVATE or above["state"] not in _SHOWN
+    now = {
+        row["id"]: (row, is_hidden or row["cycle_id"] != above["cycle_id"])
         for row in foldable.children
-        if row["is_primary"] and row["has_distant_parent"] != (row["cycle_id"] != cycle_id)
+        if row["is_primary"]
     }
+    return {child_id: apart for child_id, (row, apart) in now.items() if row["is_apart"] != apart}
 
 
 def _inputs(folding: _Folding, foldable: Foldable) -> FoldInput:

@@ -1,7 +1,7 @@
 """What a fold writes down: values that changed, their history, and the counters of dashboards."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -29,9 +29,10 @@ class Folded:
     at: datetime
     values: dict[UUID, FoldedValues] = field(default_factory=dict)
     rows: dict[UUID, Any] = field(default_factory=dict)
+    dues: dict[UUID, datetime | None] = field(default_factory=dict)
     key_result_healths: dict[UUID, Health] = field(default_factory=dict)
-    distances: dict[UUID, bool] = field(default_factory=dict)
-    """Whether an objective's primary parent lies in another cycle, where that has changed."""
+    apart: dict[UUID, bool] = field(default_factory=dict)
+    """`is_apart` of the objectives below, where that has changed."""
 
 
 class _Counted(NamedTuple):
@@ -57,48 +58,62 @@ def stored_values(row: Any) -> FoldedValues:
 async def store(connection: asyncpg.Connection, folded: Folded) -> None:
     """Write what differs from what was found; an objective that stays as it is is not touched."""
     organization_id = folded.organization_id
-    changes = [
-        (objective_id, values, row, _counted(values, row))
-        for objective_id, values in folded.values.items()
-        if _differs(values, row := folded.rows[objective_id])
-    ]
+    changes = [change for change in _changes(folded) if _differs(change)]
     # In the order in which commands lock objectives, so that no two wait for each other.
-    ids = sorted({*(change[0] for change in changes), *folded.distances})
+    ids = sorted({*(change.row["id"] for change in changes), *folded.apart})
     await connection.execute(_LOCK, organization_id, ids)
     if changes:
         await connection.execute(_STORE, organization_id, folded.at, *_columns(changes))
-        await _count(connection, folded, [(_was_counted(row), now) for _, _, row, now in changes])
-    if spent := [row for _, values, row, _ in changes if values.override_is_spent]:
+        moves = [(_was_counted(change.row), change.counted) for change in changes]
+        await _count(connection, folded, moves)
+    if spent := [change.row for change in changes if change.values.override_is_spent]:
         overrides = ([row[name] for row in spent] for name in _OVERRIDE)
         await connection.execute(_END_OVERRIDES, organization_id, *overrides)
-    if distances := folded.distances:
-        distant = list(distances.values())
-        await connection.execute(_STORE_DISTANCES, organization_id, list(distances), distant)
+    if apart := folded.apart:
+        await connection.execute(_STORE_APART, organization_id, list(apart), list(apart.values()))
     if healths := folded.key_result_healths:
         stated = [health.value for health in healths.values()]
         await connection.execute(_STORE_KEY_RESULT_HEALTH, organization_id, list(healths), stated)
 
 
-def _differs(values: FoldedValues, row: Any) -> bool:
+class _Change(NamedTuple):
+    """An objective as it was found, and what is to be stored of it."""
+
+    row: Any
+    values: FoldedValues
+    due: datetime | None
+    counted: _Counted
+
+
+def _changes(folded: Folded) -> Iterator[_Change]:
+    for objective_id, values in folded.values.items():
+        row = folded.rows[objective_id]
+        yield _Change(row, values, folded.dues[objective_id], _counted(values, row))
+
+
+def _differs(change: _Change) -> bool:
+    row = change.row
     return (
-        values != stored_values(row)
-        or _counted(values, row) != _was_counted(row)
+        change.values != stored_values(row)
+        or change.due != row["check_in_due_at"]
+        or change.counted != _was_counted(row)
         or row["folded_at"] is None
         or (row["closed_at"] is not None and row["folded_at"] <= row["closed_at"])
     )
 
 
-def _columns(changes: list[tuple[UUID, FoldedValues, Any, _Counted]]) -> list[list[Any]]:
+def _columns(changes: list[_Change]) -> list[list[Any]]:
     """The arrays that `_STORE` takes apart into rows."""
     rows = [
         (
-            objective_id,
+            row["id"],
             values.progress,
             values.computed_progress,
             values.health.value,
+            due,
             *counted,
         )
-        for objective_id, values, row, counted in changes
+        for row, values, due, counted in changes
     ]
     return [list(column) for column in zip(*rows, strict=True)]
 
@@ -146,8 +161,8 @@ SELECT FROM objective WHERE organization_id = $1 AND id = ANY($2::uuid[])
 _STORE = """
 WITH folded AS (
   SELECT * FROM unnest($3::uuid[], $4::numeric[], $5::numeric[], $6::text[],
-                       $7::uuid[], $8::uuid[], $9::text[], $10::numeric[])
-      AS f(id, progress, computed, health,
+                       $7::timestamptz[], $8::uuid[], $9::uuid[], $10::text[], $11::numeric[])
+      AS f(id, progress, computed, health, due_at,
            counted_cycle, counted_unit, counted_health, counted_progress)
 ), remembered AS (
   INSERT INTO objective_value (organization_id, objective_id, at, progress, health)
@@ -159,6 +174,7 @@ WITH folded AS (
 )
 UPDATE objective o
    SET progress = f.progress, computed_progress = f.computed, health = f.health, folded_at = $2,
+       check_in_due_at = f.due_at,
        counted_in_cycle_id = f.counted_cycle, counted_in_unit_id = f.counted_unit,
        counted_health = f.counted_health, counted_progress = f.counted_progress
   FROM folded f
@@ -173,9 +189,9 @@ UPDATE objective o
  WHERE o.organization_id = $1 AND o.id = f.id AND o.override_mode = 'once'
    AND o.override_value = f.value AND o.override_computed IS NOT DISTINCT FROM f.computed
 """
-_STORE_DISTANCES = """
-UPDATE objective o SET has_distant_parent = f.is_distant
-  FROM unnest($2::uuid[], $3::boolean[]) AS f(id, is_distant)
+_STORE_APART = """
+UPDATE objective o SET is_apart = f.is_apart
+  FROM unnest($2::uuid[], $3::boolean[]) AS f(id, is_apart)
  WHERE o.organization_id = $1 AND o.id = f.id
 """
 _STORE_KEY_RESULT_HEALTH = """

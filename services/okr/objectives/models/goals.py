@@ -41,7 +41,7 @@ class Objective(Tenanted, Base, kw_only=True):
             "ix_objective_apart",
             "organization_id",
             "cycle_id",
-            postgresql_where=text("has_distant_parent"),
+            postgresql_where=text("is_apart"),
         ),
         Index(
             "ix_objective_hidden",
@@ -56,6 +56,14 @@ class Objective(Tenanted, Base, kw_only=True):
             "progress",
             "id",
             postgresql_where=text("state = 'active' AND health IN ('at_risk', 'off_track')"),
+        ),
+        Index(
+            "ix_objective_due",
+            "organization_id",
+            "cycle_id",
+            "check_in_due_at",
+            "id",
+            postgresql_where=text("check_in_due_at IS NOT NULL"),
         ),
     )
 
@@ -98,8 +106,11 @@ class Objective(Tenanted, Base, kw_only=True):
     folded_at: Mapped[datetime | None] = mapped_column(default=None)
     has_parent: Mapped[bool] = mapped_column(default=False)
     """Whether a primary link exists: a goal tree's tops are found by an index."""
-    has_distant_parent: Mapped[bool] = mapped_column(default=False)
-    """Whether the primary link leads into another cycle; kept by the fold, for those tops too."""
+    is_apart: Mapped[bool] = mapped_column(default=False)
+    """Whether its primary parent is perhaps not shown above it: in another cycle, private, a draft
+    or archived. The fold keeps it, so that these tops of goal trees are found by an index, too."""
+    check_in_due_at: Mapped[datetime | None] = mapped_column(default=None)
+    """When the first of its key results waits for a check-in, while it is active; by the fold."""
     # What the counters hold of this objective, so that a fold takes exactly that out again.
     counted_in_cycle_id: Mapped[UUID | None] = mapped_column(default=None)
     counted_in_unit_id: Mapped[UUID | None] = mapped_column(default=None)
@@ -138,13 +149,6 @@ class KeyResult(Tenanted, Base, kw_only=True):
         UniqueConstraint("organization_id", "source_id"),
         Index(None, "organization_id", "objective_id", "position", "id"),
         Index(None, "organization_id", "owner_id"),
-        Index(
-            "ix_key_result_due",
-            "organization_id",
-            "check_in_due_at",
-            "id",
-            postgresql_where=text("NOT is_archived AND check_in_due_at IS NOT NULL"),
-        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=uuid7)

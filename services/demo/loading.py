@@ -35,11 +35,7 @@ async def load_demo(urls: dict[str, str], password: str, say: Say) -> None:
         engines = {
             name: await stack.enter_async_context(_engine(url)) for name, url in urls.items()
         }
-        password_hash = await passwords.hashed(password)
-        companies = [
-            (demo, await _company(engines["identity"], demo, password_hash))
-            for demo in read_demos(read_catalogue())
-        ]
+        companies = await _companies(engines["identity"], password)
         missing = [
             (demo, company)
             for demo, company in companies
@@ -54,9 +50,15 @@ async def load_demo(urls: dict[str, str], password: str, say: Say) -> None:
         )
 
 
-async def _company(engine: AsyncEngine, demo: Demo, password_hash: str) -> Company:
-    """Its people: those of an earlier start, or loaded now."""
-    return await loaded_people(engine, demo) or await load_people(engine, demo, password_hash)
+async def _companies(engine: AsyncEngine, password: str) -> list[tuple[Demo, Company]]:
+    """Each company with its people: those of an earlier start, or loaded now."""
+    demos = read_demos(read_catalogue())
+    found = [(demo, await loaded_people(engine, demo)) for demo in demos]
+    if any(company is None for _, company in found):
+        password_hash = await passwords.hashed(password)
+    return [
+        (demo, company or await load_people(engine, demo, password_hash)) for demo, company in found
+    ]
 
 
 async def _load_company(

@@ -37,7 +37,7 @@ async def test_from_empty_to_head_is_what_the_models_say(empty: tuple[str, str])
     assert await runner.migrate(service, address)
     assert await runner.current(address) == heads.head(service)
     assert await runner.differences(service, address) == [], (
-        f'Draft what is missing: python -m migrations {service} "what it does"'
+        f'Draft what is missing: cairn draft-migration {service} "what it does"'
     )
 
 

@@ -177,6 +177,18 @@ _CLUSTER_OPTIONS = (
 )
 
 
+async def _output_of(process: asyncio.subprocess.Process) -> bytes:
+    """What it printed by its end; a start that is stopped meanwhile leaves nothing behind."""
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
+    return output
+
+
 async def _initialise(folder: DataFolder, programs: Path, user: ServerUser, password: str) -> None:
     """Make the cluster beside its place and move it there when it is whole."""
     fresh = folder.cluster.with_name("postgresql.new")
@@ -209,13 +221,7 @@ async def _initialise(folder: DataFolder, programs: Path, user: ServerUser, pass
             start_new_session=True,
             pass_fds=[password_file.fileno()],
         )
-        try:
-            output, _ = await process.communicate()
-        except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-            raise
+        output = await _output_of(process)
     if process.returncode != 0:
         last = output.decode(errors="replace").strip().splitlines()[-1:]
         raise CannotRun(f"PostgreSQL cannot be set up in {folder.path}: {' '.join(last)}")

@@ -23,14 +23,18 @@ from kernel.database import TENANT_SETTING, in_transaction
 
 @asynccontextmanager
 async def hot_connection(
-    engine: AsyncEngine, organization_id: UUID, *, read_only: bool
+    engine: AsyncEngine, organization_id: UUID, *, read_only: bool, plans_once: bool = False
 ) -> AsyncIterator[asyncpg.Connection]:
     """An asyncpg connection in a transaction of this tenant, begun in one round trip.
+
+    `plans_once`: for large statements that go along indexes whatever their parameters are. To plan
+    one anew takes longer than to run it, and the planner often believes that it pays.
 
     Only a clean commit gives the connection back: after an exception or a cancellation it is
     thrown away, or the next borrower would go on inside this tenant's transaction.
     """
     mode = "READ ONLY" if read_only else "READ WRITE"
+    planning = ";SET LOCAL plan_cache_mode = force_generic_plan" if plans_once else ""
     marked = in_transaction.set(True)
     try:
         async with engine.connect() as pooled:
@@ -39,6 +43,7 @@ async def hot_connection(
             try:
                 await driver.execute(
                     f"BEGIN {mode};SELECT set_config('{TENANT_SETTING}', '{organization_id}', true)"
+                    f"{planning}"
                 )
                 yield driver
                 await driver.execute("COMMIT")

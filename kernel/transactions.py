@@ -5,6 +5,7 @@ scope a failed commit would already have been answered 200.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
 import asyncpg
@@ -46,15 +47,21 @@ async def _fresh_read(
     ] = None,
 ) -> AsyncIterator[asyncpg.Connection]:
     runtime = request.app.state.runtime
-    engine, derived = runtime.engine, runtime.derived
+    derived = runtime.derived
+
+    def reading() -> AbstractAsyncContextManager[asyncpg.Connection]:
+        return hot.hot_connection(
+            runtime.engine, actor.organization_id, read_only=True, plans_once=True
+        )
+
     if not _asks_for_fresh(prefer):
         # In the transaction of the read, because nearly always it may go on.
-        async with hot.hot_connection(engine, actor.organization_id, read_only=True) as driver:
+        async with reading() as driver:
             if not await derived.lags_for(driver, actor):
                 yield driver
                 return
-    await derived.catch_up(engine, actor.organization_id)
-    async with hot.hot_connection(engine, actor.organization_id, read_only=True) as driver:
+    await derived.catch_up(runtime.engine, actor.organization_id)
+    async with reading() as driver:
         yield driver
 
 

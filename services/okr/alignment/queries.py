@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from sqlalchemy import DateTime, and_, any_, bindparam, func, select
+from sqlalchemy import DateTime, and_, any_, bindparam, func, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -176,7 +176,7 @@ def folded_at() -> Any:
         select(STALE_OBJECTIVE.c.marked_at)
         .where(STALE_OBJECTIVE.c.organization_id == ORGANIZATION)
         .order_by(STALE_OBJECTIVE.c.id)
-        .limit(1)
+        .limit(literal_column("1"))
         .scalar_subquery()
     )
     return func.coalesce(oldest, bindparam("at", type_=DateTime(timezone=True)))

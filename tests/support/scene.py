@@ -169,8 +169,8 @@ class Standing:
             case "reports":
                 return {"level": "individual", "owner_id": str(self.report)}
             case _:
-                unit = str(self.scene.unit)
-                return {"level": "unit", "unit_id": unit, "owner_id": str(self.actor)}
+                place = {"level": "unit", "unit_id": str(self.scene.unit)}
+                return place | {"owner_id": str(self.actor)}
 
     async def objective(self, **values: Any) -> str:
         """A new draft in reach."""

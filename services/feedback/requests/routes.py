@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request, Response
 from kernel.app import new_router
 from kernel.auth import Actor
 from kernel.errors import Forbidden, NotFound, Unprocessable, problems
+from kernel.fields import CleanText
 from kernel.pagination import PageOf, Paging
 from kernel.preconditions import IfMatch, tagged
 from kernel.transactions import ReadOnly, Transaction
@@ -33,7 +34,7 @@ counts = new_router("feedback", "/v1/feedback-counts")
 ROUTERS = [requests, feedback, counts]
 
 Words = Annotated[
-    str | None,
+    CleanText | None,
     Query(min_length=1, max_length=200, description="Only texts that hold this, in any case."),
 ]
 About = Annotated[UUID | None, Query(description="Only about this objective or key result.")]

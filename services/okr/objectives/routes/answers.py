@@ -1,11 +1,15 @@
 """Answers whose JSON PostgreSQL has built, and what requests wait for before they begin."""
 
+from collections.abc import Awaitable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
+from kernel.app import Runtime
 from kernel.auth import Actor
+from kernel.authorization import Principal
+from kernel.errors import Conflict
 from kernel.preconditions import etag
 from services.okr.objectives import commands, queries
 from services.okr.objectives.schemas import (
@@ -25,16 +29,26 @@ def answered(rendered: queries.Rendered, status: int = 200) -> Response:
     return Response(rendered.text, status, headers, media_type=JSON)
 
 
+async def _folded(runtime: Runtime, actor: Principal, closable: Awaitable[None]) -> None:
+    try:
+        await closable
+    except Conflict:
+        # The operation says so itself, or repeats its kept answer where the key is the same.
+        return
+    if runtime.derived is not None:
+        await runtime.derived.catch_up(runtime.engine, actor.organization_id)
+
+
 async def _folded_to_close(objective_id: UUID, actor: Actor, request: Request) -> None:
     runtime = request.app.state.runtime
-    await commands.require_closable(runtime.engine, actor, objective_id)
-    await runtime.derived.catch_up(runtime.engine, actor.organization_id)
+    closable = commands.require_closable(runtime.engine, actor, objective_id)
+    await _folded(runtime, actor, closable)
 
 
 async def _folded_to_close_cycle(cycle_id: UUID, actor: Actor, request: Request) -> None:
     runtime = request.app.state.runtime
-    await commands.require_closable_cycle(runtime.engine, actor, cycle_id)
-    await runtime.derived.catch_up(runtime.engine, actor.organization_id)
+    closable = commands.require_closable_cycle(runtime.engine, actor, cycle_id)
+    await _folded(runtime, actor, closable)
 
 
 FoldedToClose = Annotated[None, Depends(_folded_to_close)]

@@ -6,19 +6,11 @@ are rows of a service.
 """
 
 import asyncio
-import math
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import jwt
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-
-# The counter of this strategy takes constant memory, however high the limit; a moving window
-# keeps an entry for every request.
-from limits.strategies import SlidingWindowCounterRateLimiter
 
 from kernel import logging
 from kernel.auth import ALGORITHM, TokenVerifier
@@ -26,6 +18,7 @@ from kernel.errors import TooManyRequests, Unauthenticated, Unavailable
 from services.gateway.addresses import network_of
 from services.gateway.config import GatewaySettings
 from services.gateway.framing import Incoming
+from services.gateway.windows import SlidingMinute
 
 _KEYS_FRESH_SECONDS = 300.0
 _COOL_DOWN_SECONDS = 5.0
@@ -77,7 +70,6 @@ class RateLimits:
 
     def __init__(self, settings: GatewaySettings, keys: PublishedKeys) -> None:
         self._verifier = TokenVerifier(settings.issuer, keys)
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._person = _per_minute(settings.gateway_requests_per_minute, "person")
         self._anonymous = _per_minute(settings.gateway_anonymous_per_minute, "address")
         self._sign_ins = _per_minute(settings.gateway_failed_sign_ins_per_minute, "sign-in")
@@ -86,18 +78,18 @@ class RateLimits:
         """Count a request; `TooManyRequests` when its sender has used the minute up."""
         if self._sign_ins is not None and _is_sign_in(request):
             sender = network_of(request.address)
-            if not self._limiter.test(self._sign_ins, sender):
+            if not self._sign_ins.test(sender):
                 raise self._refusal(self._sign_ins, sender)
         person = await self._person_of(request)
         limit = self._anonymous if person is None else self._person
         sender = person or network_of(request.address)
-        if limit is not None and not self._limiter.hit(limit, sender):
+        if limit is not None and not limit.hit(sender):
             raise self._refusal(limit, sender)
 
     def answered(self, request: Incoming, status: int) -> None:
         """Count a refused sign-in; those that succeed are free (product rule)."""
         if status == 401 and self._sign_ins is not None and _is_sign_in(request):
-            self._limiter.hit(self._sign_ins, network_of(request.address))
+            self._sign_ins.hit(network_of(request.address))
 
     async def _person_of(self, request: Incoming) -> str | None:
         if self._person is None:
@@ -111,21 +103,21 @@ class RateLimits:
             # What to answer is for the service to say; here it only counts as nobody's.
             return None
 
-    def _refusal(self, limit: RateLimitItemPerMinute, sender: str) -> TooManyRequests:
-        reset_at, remaining = self._limiter.get_window_stats(limit, sender)
-        wait = max(1, math.ceil(reset_at - time.time()))
+    @staticmethod
+    def _refusal(limit: SlidingMinute, sender: str) -> TooManyRequests:
+        wait = limit.wait(sender)
         problem = TooManyRequests(
             f"More than {limit.amount} requests a minute; wait {wait} s.", retry_after=wait
         )
         problem.headers |= {
-            "RateLimit-Policy": f'"{limit.namespace}";q={limit.amount};w=60',
-            "RateLimit": f'"{limit.namespace}";r={max(0, remaining)};t={wait}',
+            "RateLimit-Policy": f'"{limit.name}";q={limit.amount};w=60',
+            "RateLimit": f'"{limit.name}";r={limit.remaining(sender)};t={wait}',
         }
         return problem
 
 
-def _per_minute(amount: int, name: str) -> RateLimitItemPerMinute | None:
-    return RateLimitItemPerMinute(amount, namespace=name) if amount else None
+def _per_minute(amount: int, name: str) -> SlidingMinute | None:
+    return SlidingMinute(name, amount) if amount else None
 
 
 def _is_sign_in(request: Incoming) -> bool:

@@ -153,6 +153,7 @@ class Authorities:
         self._load = load
         self._fresh_for = fresh_for
         self._known: OrderedDict[tuple[UUID, UUID], tuple[float, Authority]] = OrderedDict()
+        self._loading: dict[tuple[UUID, UUID], asyncio.Future[Authority | None]] = {}
 
     async def of(self, claims: Claims) -> Authority:
         """The authority behind valid claims.
@@ -167,7 +168,7 @@ class Authorities:
         for attempt in range(5):
             if attempt:
                 await asyncio.sleep(0.25)
-            authority = await self._load(*key)
+            authority = await self._loaded(key)
             if authority is not None and authority.epoch >= claims.epoch:
                 self._remember(key, authority)
                 return self._checked(authority, claims)
@@ -176,6 +177,18 @@ class Authorities:
     def forget(self) -> None:
         """Load everything anew at the next request (a directory event has arrived)."""
         self._known.clear()
+        self._loading.clear()
+
+    async def _loaded(self, key: tuple[UUID, UUID]) -> Authority | None:
+        """What the directory knows now; requests that ask at once share one look."""
+        if (loading := self._loading.get(key)) is None:
+            loading = self._loading[key] = asyncio.ensure_future(self._load(*key))
+            loading.add_done_callback(lambda ended: self._ended(key, ended))
+        return await asyncio.shield(loading)
+
+    def _ended(self, key: tuple[UUID, UUID], ended: "asyncio.Future[Authority | None]") -> None:
+        if self._loading.get(key) is ended:
+            del self._loading[key]
 
     def _remember(self, key: tuple[UUID, UUID], authority: Authority) -> None:
         self._known[key] = (time.monotonic() + self._fresh_for, authority)

@@ -48,12 +48,13 @@ async def _run_due_job(runtime: Runtime) -> bool:
 SERVICE = Service(
     name="okr",
     title="Cairn okr",
+    # Every request looks for its route in this order: what is asked for most comes first.
     routers=(
-        *cycles.ROUTERS,
-        *objectives.ROUTERS,
-        *checkins.ROUTERS,
-        *trees.ROUTERS,
         *dashboards.ROUTERS,
+        *trees.ROUTERS,
+        *checkins.ROUTERS,
+        *objectives.ROUTERS,
+        *cycles.ROUTERS,
         *imports.ROUTERS,
     ),
     internal_routers=imports.INTERNAL_ROUTERS,

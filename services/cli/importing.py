@@ -54,7 +54,8 @@ async def carry_out(order: ImportOrder) -> None:
         with progress_bar() as watch:
             report = await import_files(running, order, watch)
     print_report(report, dry_run=order.dry_run)
-    if report["state"] == FAILED or report["rows_refused"]:
+    # A file that cannot be read at all is refused without a single row.
+    if report["state"] == FAILED or report["refused"]:
         raise CannotRun(_verdict(report, order))
 
 
@@ -81,4 +82,5 @@ def _verdict(report: dict[str, Any], order: ImportOrder) -> str:
         return f"The import failed and changed nothing: {reason}"
     kept = "the others are in" if order.on_error == "skip_row" else "nothing was imported"
     outcome = "nothing was changed, it is a dry run" if order.dry_run else kept
-    return f"{report['rows_refused']} rows were refused; {outcome}. Mend them and import again."
+    rows = f"{report['rows_refused']} rows were" if report["rows_refused"] else "A file was"
+    return f"{rows} refused; {outcome}. Mend them and import again."

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 import contracts
@@ -111,6 +112,14 @@ def _problems() -> str:
     )
 
 
+def _default_of(field: FieldInfo) -> object:
+    """As the page says it: a file of the project by its place in it, wherever the project lies."""
+    default: object = field.get_default(call_default_factory=True)
+    if isinstance(default, Path) and default.is_relative_to(FOLDER.parent):
+        return default.relative_to(FOLDER.parent)
+    return default
+
+
 def _settings() -> str:
     lines = []
     for kind in sorted(
@@ -120,11 +129,7 @@ def _settings() -> str:
         lines += [_row("variable", "default", "what it sets"), _row(*["---"] * 3)]
         described = _attribute_docs(kind)
         for name, field in kind.model_fields.items():
-            default = (
-                "needed"
-                if field.is_required()
-                else f"`{field.get_default(call_default_factory=True)}`"
-            )
+            default = "needed" if field.is_required() else f"`{_default_of(field)}`"
             said = field.description or described.get(name, "")
             lines.append(_row(f"`CAIRN_{name.upper()}`", default, said))
         lines.append("")

@@ -386,7 +386,7 @@ def _links(forest: Forest, key_results: dict[UUID, list[UUID]]) -> list[Alignmen
     for _ in range(count if forest.objectives else 0):
         parent = forest.dice.choice(forest.objectives)
         below = forest.dice.choice([None, *key_results[parent.id]])
-        links[parent.id, below] = AlignmentLink(
+        first = AlignmentLink(
             parent_objective_id=parent.id,
             parent_key_result_id=below,
             link="supports" if forest.chance(15) else "contributes",
@@ -395,6 +395,7 @@ def _links(forest: Forest, key_results: dict[UUID, list[UUID]]) -> list[Alignmen
             is_primary=not links,
             is_excluded=forest.chance(10),
         )
+        links.setdefault((parent.id, below), first)
         if forest.chance(50) and key_results[parent.id]:
             again = forest.dice.choice(key_results[parent.id])
             links.setdefault(

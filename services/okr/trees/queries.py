@@ -59,10 +59,23 @@ def _each(rows: Any, name: str) -> Any:
 
 
 def _below(parent_id: Any, cycles: Any) -> Any:
-    """(id, parent, key result, link) of the shown objectives of the period below an objective."""
-    child, link = aliased(Objective), aliased(AlignmentLink)
+    """(id, parent, key result, link) of the shown objectives of the period below an objective.
+
+    Below an archived key result, which is not shown, they hang below the objective itself.
+    """
+    child, link, measure = aliased(Objective), aliased(AlignmentLink), aliased(KeyResult)
+    key_result = (
+        select(measure.id)
+        .where(of_tenant(measure), measure.id == link.parent_key_result_id, ~measure.is_archived)
+        .scalar_subquery()
+    )
     children = (
-        select(child.id, link.parent_objective_id, link.parent_key_result_id, link.link)
+        select(
+            child.id,
+            link.parent_objective_id,
+            key_result.label("parent_key_result_id"),
+            link.link,
+        )
         .select_from(link)
         .join(child, and_(is_shown(child), child.id == link.objective_id))
         .where(

@@ -121,7 +121,7 @@ async def test_a_closing_that_was_first_is_found_after_the_wait(world: World) ->
         assert row is not None
         goal = await session.scalar(select(Objective).where(Objective.id == objective.id))
         assert goal is not None
-        goal.state = row.outcome = "closed"
+        goal.state, row.outcome = "closed", "achieved"
         await session.flush()
         waiting = asyncio.create_task(record(world, actor, key_result.id, 1))
         await until_somebody_waits(world.engine)

@@ -153,6 +153,18 @@ async def test_drafts_and_archived_goals_are_left_out_and_their_children_rise(
     }
 
 
+async def test_goals_below_an_archived_key_result_hang_below_its_objective(world: World) -> None:
+    owner, cycle = await world.person(), await world.cycle()
+    top = await world.objective(cycle, owner, title="top")
+    key_result = await world.key_result(top, title="gone", is_archived=True)
+    led = await world.objective(cycle, owner, title="led", parent=top)
+    await below_key_result(world, led, key_result)
+    answer = await tree(world, owner, cycle)
+    assert outline(answer) == {"top": (0, None), "led": (1, "top")}
+    assert answer["nodes"][1]["parent"]["kind"] == "objective"
+    assert answer["nodes"][0]["child_count"] == 1
+
+
 async def private_in_between(world: World, owner: UUID, **values: Any) -> Cycle:
     """A private goal of the owner's between two public ones."""
     cycle = await world.cycle()

@@ -11,15 +11,20 @@ _REVISION = re.compile(r"""^revision(?:: str)? = ["']([^"']+)["']""", re.MULTILI
 _FOLLOWS = re.compile(r"""^down_revision(?:: [^=]+)? = ["']([^"']+)["']""", re.MULTILINE)
 
 
+def revisions(service: str) -> set[str]:
+    """Every revision that this program knows of a service."""
+    return set().union(*(_REVISION.findall(text) for text in _texts(service)))
+
+
 def head(service: str) -> str | None:
     """The revision that no other one follows; None while there is no migration."""
-    revisions: set[str] = set()
-    followed: set[str] = set()
-    for path in sorted((HERE / service / "versions").glob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        revisions.update(_REVISION.findall(text))
-        followed.update(_FOLLOWS.findall(text))
-    heads = sorted(revisions - followed)
+    followed: set[str] = set().union(*(_FOLLOWS.findall(text) for text in _texts(service)))
+    heads = sorted(revisions(service) - followed)
     if len(heads) > 1:
         raise ValueError(f"the migrations of {service} end twice: {', '.join(heads)}")
     return heads[0] if heads else None
+
+
+def _texts(service: str) -> list[str]:
+    paths = sorted((HERE / service / "versions").glob("*.py"))
+    return [path.read_text(encoding="utf-8") for path in paths]

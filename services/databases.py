@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from migrations.heads import revisions
 from services.installation import SERVICES, CannotRun, Installation, Keys
 
 OLDEST_VERSION = 150000
@@ -146,6 +147,8 @@ async def prepare_databases(server: DatabaseAddress, installation: Installation)
             await _make_roles(connection, installation.keys, service)
             await _make_database(connection, service)
     for service in SERVICES:
+        await _refuse_newer_schema(owner_address(server, installation.keys, service), service)
+    for service in SERVICES:
         async with connected(owner_address(server, installation.keys, service)) as owner:
             await _grant(owner, service)
 
@@ -199,6 +202,16 @@ async def _grant(owner: asyncpg.Connection, service: str) -> None:
         f"{defaults} GRANT USAGE ON SEQUENCES TO {login}",
     ):
         await owner.execute(statement)
+
+
+async def _refuse_newer_schema(owner: DatabaseAddress, service: str) -> None:
+    revision = await schema_revision(owner)
+    if revision is not None and revision not in revisions(service):
+        raise CannotRun(
+            f"The schema of {service} is at {revision}, which this Cairn does not know: a newer "
+            "Cairn has migrated it. Run that one, or choose another CAIRN_DATA or "
+            "CAIRN_DATABASE_URL."
+        )
 
 
 async def schema_revision(owner: DatabaseAddress) -> str | None:

@@ -124,7 +124,10 @@ async def bring(
     cycles = {cycle.id: cycle for cycle in place.cycles.values()}
     written = _Written()
     done = report.rows_refused
-    for works, number in place.rows.pieces():
+    for piece, (works, number) in enumerate(place.rows.pieces(), 1):
+        if piece & (piece - 1) == 0:
+            # As often as the tables double.
+            await queries.plan_anew(session)
         decisions = await _decide(session, place, works, cycles)
         positions = await queries.next_positions(
             session, [each.stored.id for each in decisions if each.stored is not None]
@@ -136,6 +139,7 @@ async def bring(
         done += number
         await show(done)
     await connect_brought(session, written.links, written.promoted, written.removed)
+    await queries.plan_anew(session)
     if written.touched:
         await _fold_and_close(session, run, written)
 

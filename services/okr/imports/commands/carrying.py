@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -16,6 +17,7 @@ from services.okr.imports.commands.running import Report, Run, Signs, end
 from services.okr.imports.formats import FORMATS
 from services.okr.imports.rules import MAX_ROWS, ImportedRows, Refusal, UnitKind
 from services.okr.imports.schemas import ImportState
+from services.okr.objectives.rules import Level
 
 PATIENCE = 30.0
 """Seconds for which identity's records are waited for; then the job is tried again later."""
@@ -42,33 +44,54 @@ async def carry_out(engine: AsyncEngine, identity: ServiceClient, run: Run) -> N
     signs = Signs(engine, run, rows.rows_total)
     await signs.show(0)
     await _wait_for_directory(engine, run.organization_id, [])
-    units = await _units(engine, run, rows) if run.creates_units else {}
-    made: set[UUID] = set()
-    if units and not run.is_dry_run:
-        try:
-            made = await clients.ensure_units(identity, run.organization_id, units)
-        except clients.UnitsNotMade as refused:
-            await _end_refused(engine, run, rows, units, str(refused))
-            return
-        await _wait_for_directory(engine, run.organization_id, made)
-    await _write(engine, run, rows, list(units), signs)
+    units = _Units()
+    if run.creates_units:
+        units = await _missing_units(engine, run, rows)
+        if units.needed and not run.is_dry_run:
+            try:
+                made = await clients.ensure_units(identity, run.organization_id, units.needed)
+            except clients.UnitsNotMade as refused:
+                await _end_refused(engine, run, rows, units, str(refused))
+                return
+            await _wait_for_directory(engine, run.organization_id, made)
+    await _write(engine, run, rows, units, signs)
 
 
-async def _units(engine: AsyncEngine, run: Run, rows: ImportedRows) -> dict[str, str]:
-    """The units (name → kind) to make: those that rows need which nothing else refuses.
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """Units that rows name and that are not there yet."""
+
+    missing: dict[str, UUID] = field(default_factory=dict)
+    """Case-folded name → an id to plan with, of those too that only refused rows name."""
+    needed: dict[str, str] = field(default_factory=dict)
+    """Name → kind of those to make."""
+
+
+async def _missing_units(engine: AsyncEngine, run: Run, rows: ImportedRows) -> _Units:
+    """The units to make: those of rows which nothing else refuses.
 
     None where one refused row refuses all, so that a refused import leaves no units behind.
     """
     async with database.transaction(engine, run.organization_id, read_only=True) as session:
-        missing = _missing(rows, await queries.units_by_name(session))
+        found = _missing(rows, await queries.units_by_name(session))
+        missing = {folded: uuid7() for folded in found}
         if not missing:
-            return {}
-        settled = await settle(session, run, rows, {name: uuid7() for name in missing})
+            return _Units()
+        settled = await settle(session, run, rows, missing)
     if _is_refused(run, settled, rows):
-        return {}
+        return _Units(missing)
+    used = _units_of(settled)
+    needed = {name: kind.value for folded, (name, kind) in found.items() if folded in used}
+    return _Units(missing, needed)
+
+
+def _units_of(settled: Settled) -> set[str]:
     goals = (*settled.plan.objectives, *settled.plan.key_results)
-    needed = {goal.unit.casefold() for goal in goals if goal.unit is not None}
-    return {name: kind.value for folded, (name, kind) in missing.items() if folded in needed}
+    return {
+        goal.unit.casefold()
+        for goal in goals
+        if goal.unit is not None and goal.level is not Level.COMPANY
+    }
 
 
 def _missing(rows: ImportedRows, known: dict[str, UUID]) -> dict[str, tuple[str, UnitKind]]:
@@ -86,21 +109,20 @@ def _is_refused(run: Run, settled: Settled, rows: ImportedRows) -> bool:
 
 
 async def _write(
-    engine: AsyncEngine, run: Run, rows: ImportedRows, units: list[str], signs: Signs
+    engine: AsyncEngine, run: Run, rows: ImportedRows, units: _Units, signs: Signs
 ) -> None:
     try:
         async with database.transaction(engine, run.organization_id) as session:
             await queries.lock_imports(session)
-            # A dry run makes no units and goes on as if it had.
-            extra = {name.casefold(): uuid7() for name in units} if run.is_dry_run else {}
-            settled = await settle(session, run, rows, extra)
+            settled = await settle(session, run, rows, units.missing)
             if not _is_refused(run, settled, rows) and await lock(session, settled):
-                settled = await settle(session, run, rows, extra)
+                settled = await settle(session, run, rows, units.missing)
             report = Report.of(settled.plan, rows.rows_total)
             if _is_refused(run, settled, rows):
                 await end(session, run, ImportState.REFUSED, report)
                 return
-            report.units_made = units
+            report.units_made = list(units.needed)
+            _require_units(run, settled, units)
             await bring(session, run, settled, report, signs.show)
             _rehearsed(run, report)
             await end(session, run, ImportState.DONE, report)
@@ -109,17 +131,23 @@ async def _write(
             await end(session, run, ImportState.DONE, rehearsal.report)
 
 
+def _require_units(run: Run, settled: Settled, units: _Units) -> None:
+    """A dry run goes on as if it had made the units; a real one needs those that are there."""
+    absent = {name for name in _units_of(settled) if settled.units[name] == units.missing.get(name)}
+    if absent and not run.is_dry_run:
+        raise DirectoryLags("units that were there a moment ago, or were made, are not")
+
+
 def _rehearsed(run: Run, report: Report) -> None:
     if run.is_dry_run:
         raise _Rehearsed(report)
 
 
 async def _end_refused(
-    engine: AsyncEngine, run: Run, rows: ImportedRows, units: Collection[str], reason: str
+    engine: AsyncEngine, run: Run, rows: ImportedRows, units: _Units, reason: str
 ) -> None:
     """End a run whose units identity refuses to make, at the first row that names one."""
-    named = {name.casefold() for name in units}
-    first = next(goal for goal in rows.goals if (goal.unit or "").casefold() in named)
+    first = next(goal for goal in rows.goals if (goal.unit or "").casefold() in units.missing)
     refusals = [*rows.refusals, Refusal(first.place, "unit", reason)]
     report = Report(rows.rows_total, rows_refused=len(refusals), refusals=refusals)
     async with database.transaction(engine, run.organization_id) as session:

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, UploadFile
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from kernel.app import UPLOAD_LIMIT, new_router
 from kernel.auth import Actor
@@ -20,7 +20,12 @@ ROUTERS = [router]
 INTERNAL_ROUTERS = [internal_router]
 
 Slug = Annotated[str, Query(min_length=1, max_length=60)]
-Files = Annotated[list[UploadFile], Field(default_factory=list, max_length=commands.MOST_FILES)]
+# `format` is how OpenAPI 3.0 says it, and what generators of clients still look for.
+_CONTENT = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+Files = Annotated[
+    list[Annotated[UploadFile, WithJsonSchema(_CONTENT)]],
+    Field(default_factory=list, max_length=commands.MOST_FILES),
+]
 
 
 class ImportForm(schemas.ImportOrder):

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from _pytest.nodeid import NodeId
 
 from kernel.config import ServiceSettings
 from tests.support import database, postgres
@@ -76,3 +77,18 @@ def okr_settings(server: Server, worker_id: str) -> Iterator[ServiceSettings]:
 def feedback_settings(server: Server, worker_id: str) -> Iterator[ServiceSettings]:
     with ExitStack() as stack:
         yield _settings(server, worker_id, "feedback", stack)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Put the group of a test behind its id, where xdist's `loadgroup` looks for it.
+
+    xdist 3.8 does so itself, in an attribute that pytest 9.2 has no more: every group fell apart
+    in silence, and what its tests share was started once on each worker.
+    """
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    for item in session.items:
+        groups = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
+        if groups and "@" not in item.nodeid.rpartition("]")[2]:
+            item._id = NodeId.parse(f"{item.nodeid}@{'_'.join(groups)}")

@@ -576,6 +576,30 @@ class TestUnits:
 
         assert (await importer.report(started))["created"] == 1
 
+    async def test_units_that_vanish_before_they_are_used_stop_the_import(
+        self, importer: Importer, monkeypatch
+    ):
+        row = objective("O", level="team", unit="Sales")
+        started = await importer.send(goals(row), create_units=True)
+        known = carrying.queries.units_by_name
+
+        async def forgetful(session):
+            return {name: each for name, each in (await known(session)).items() if name != "sales"}
+
+        monkeypatch.setattr(carrying.queries, "units_by_name", forgetful)
+        with pytest.raises(carrying.DirectoryLags):
+            await run_import(
+                importer.identity,
+                importer.world.engine,
+                importer.world.id,
+                {"run_id": started["id"]},
+            )
+        monkeypatch.undo()
+
+        await importer.carry_out()
+
+        assert (await importer.report(started))["created"] == 1
+
 
 class TestWhatIsStored:
     async def test_limits_count_what_is_there_already(self, importer: Importer, monkeypatch):
@@ -636,6 +660,47 @@ class TestWhatIsStored:
 
         found = await importer.objectives()
         assert (found["A"]["progress"], found["B"]["progress"]) == (None, 1)
+
+    async def test_another_weight_changes_the_link(self, importer: Importer):
+        rows = [objective("O"), objective("P", "O", score="1"), objective("Q", "O", score="0")]
+        await importer.bring(goals(*rows))
+
+        report = await importer.bring(goals(objective("P", "O", weight="3")))
+
+        assert (report["updated"], report["created"]) == (1, 0)
+        found = await importer.objectives()
+        assert (found["P"]["parent"]["weight"], found["O"]["progress"]) == (3, 0.75)
+
+    async def test_a_further_link_may_become_the_primary_one(self, importer: Importer):
+        running_year = {"cycle": "Long", "starts_on": "2026-01-01", "ends_on": "2199-12-31"}
+        rows = [objective("O"), objective("P"), objective("Q", "O")]
+        await importer.bring(goals(*(row | running_year for row in rows)))
+        world = importer.world
+        found = await importer.objectives()
+        manager = await world.person("objectives.manage@org")
+        further = {"kind": "objective", "id": found["P"]["id"], "link": "contributes"}
+        path = f"/v1/objectives/{found['Q']['id']}/alignments"
+        await world.call(manager, "POST", path, status=201, json=further)
+
+        report = await importer.bring(goals(objective("Q", "P", **running_year)))
+
+        shown = (await importer.objectives())["Q"]
+        assert report["updated"] == 1
+        assert (shown["parent"]["id"], shown["alignments"]) == (found["P"]["id"], [])
+
+    async def test_an_outcome_alone_closes_a_goal_of_an_earlier_import(self, importer: Importer):
+        await importer.bring(goals(objective("O"), key_result("K", "O")))
+        row = {"row_id": "O", "outcome": "partial", "reported_percent": "60"}
+
+        report = await importer.bring(outcomes(row))
+
+        assert report["updated"] == 1
+        shown = (await importer.objectives())["O"]
+        assert (shown["outcome"], shown["progress"], shown["computed_progress"]) == (
+            "partial",
+            0.6,
+            0,
+        )
 
     async def test_a_goal_does_not_change_its_kind_and_a_key_result_not_its_objective(
         self, importer: Importer

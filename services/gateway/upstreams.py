@@ -33,6 +33,7 @@ class Address:
         self.name = address
         self._failures = 0
         self._open_until = 0.0
+        self._answered_at = 0.0
         self._question: asyncio.Task[bool] | None = None
         is_local = address.startswith("unix:")
         self.base = "http://service" if is_local else address.rstrip("/")
@@ -56,18 +57,25 @@ class Address:
         return True
 
     async def is_alive(self) -> bool:
-        """Whether the process behind the address says so; askers at one time share one question."""
+        """Whether the process behind the address says so; askers at one time share one question.
+
+        Whatever it answers to anybody says so as well: a busy one may answer hundreds of requests
+        before it comes to this question, and is not to be given up for that.
+        """
         if self._question is None or self._question.done():
             self._question = asyncio.create_task(self._answers())
         return await asyncio.shield(self._question)
 
     async def _answers(self) -> bool:
+        asked_at = time.monotonic()
         asking = asyncio.create_task(self._ask_whether_alive())
         for _ in range(_BEATS):
             if (await asyncio.wait({asking}, timeout=_BEAT_SECONDS))[0]:
                 return asking.result()
+            if self._answered_at > asked_at:
+                break
         asking.cancel()
-        return False
+        return self._answered_at > asked_at
 
     async def _ask_whether_alive(self) -> bool:
         try:
@@ -78,6 +86,7 @@ class Address:
 
     def succeeded(self) -> None:
         self._failures = 0
+        self._answered_at = time.monotonic()
 
     def failed(self) -> None:
         self._failures += 1

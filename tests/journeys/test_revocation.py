@@ -1,15 +1,13 @@
 """What is taken away is gone within five seconds, in every service, whoever still holds a token."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from tests.journeys.conftest import wait_until
-from tests.support import behind
 from tests.support.companies import PASSWORD, Company, Member, Standing
-from tests.support.faults import hanging
+from tests.support.faults import hanging, losing_events
 
 pytestmark = pytest.mark.xdist_group("journeys-standing")
 pytest_plugins = ["tests.support.standing"]
@@ -164,30 +162,12 @@ def test_control_a_token_of_somebody_whom_nothing_happened_to_stays_good(
     assert untouched.refresh()[0] == 200
 
 
-@contextmanager
-def not_told(standing: Standing, destination: str) -> Iterator[None]:
-    """What identity would tell one service gets lost, behind everybody's back."""
-    function = (
-        "CREATE FUNCTION lose_event() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
-    )
-    trigger = (
-        "CREATE TRIGGER lose BEFORE INSERT ON outbox FOR EACH ROW"
-        f" WHEN (NEW.destination = '{destination}') EXECUTE FUNCTION lose_event()"
-    )
-    for statement in (function, trigger):
-        behind.rows(standing.cairn, "identity", statement)
-    try:
-        yield
-    finally:
-        behind.rows(standing.cairn, "identity", "DROP FUNCTION lose_event CASCADE")
-
-
 def test_control_a_service_that_is_not_told_is_seen_to_accept_the_older_token(
     standing: Standing, company: Company
 ):
     holder = Holder(company)
 
-    with not_told(standing, "okr"):
+    with losing_events(standing, "identity", "okr"):
         deactivate(holder)
         wait_until(lambda: holder.status("feedback") == 401, "those that are told refuse", SECONDS)
         time.sleep(SECONDS)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from tests.journeys.conftest import wait_until
+from tests.support import behind
 from tests.support.companies import Standing
 
 MOST_SECONDS_TO_RECOVER = 90
@@ -59,6 +60,24 @@ def kept_dead(standing: Standing, service: str) -> Iterator[None]:
     finally:
         ended.set()
         keeper.join()
+
+
+@contextmanager
+def losing_events(standing: Standing, service: str, destination: str) -> Iterator[None]:
+    """What the service would tell one destination gets lost: the control of what is promised."""
+    function = (
+        "CREATE FUNCTION lose_event() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    )
+    trigger = (
+        "CREATE TRIGGER lose BEFORE INSERT ON outbox FOR EACH ROW"
+        f" WHEN (NEW.destination = '{destination}') EXECUTE FUNCTION lose_event()"
+    )
+    for statement in (function, trigger):
+        behind.rows(standing.cairn, service, statement)
+    try:
+        yield
+    finally:
+        behind.rows(standing.cairn, service, "DROP FUNCTION lose_event CASCADE")
 
 
 Outage = Callable[[Standing, str], AbstractContextManager[None]]

@@ -10,11 +10,16 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = {"run", "test", "check", "api", "migrate", "demo", "bench"}
 
 
+# What make hands to the make below it, which then tells of its folders on standard output.
+HANDED_DOWN = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+
+
 def make(*arguments, cwd=ROOT, **environment):
+    """As typed in a shell, though the suite itself may run below `make test`."""
     return subprocess.run(
         [MAKE, *arguments],
         cwd=cwd,
-        env={name: held for name, held in os.environ.items() if name != "MAKEFLAGS"} | environment,
+        env={name: held for name, held in os.environ.items() if name not in HANDED_DOWN} | environment,
         capture_output=True,
         text=True,
         check=False,

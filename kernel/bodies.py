@@ -14,6 +14,8 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         if not hasattr(self, "_strict_json"):
             self._strict_json = strict_json(await self.body())
+            if self._strict_json is None:
+                raise json.JSONDecodeError("null is no body; leave it out", "null", 0)
         return self._strict_json
 
 

@@ -98,6 +98,7 @@ def _complete(method: str, operation: dict[str, Any], service: str) -> None:
         described |= _WITH_KEY
     if any(parameter["in"] == "path" for parameter in parameters):
         described[404] = "It does not exist, or it is not for you to know of."
+    _never_null(operation.get("requestBody", {}).get("content", {}))
     responses = operation["responses"]
     if "422" in responses or "requestBody" in operation or operation.get("parameters"):
         described[422] = "A field is wrong; each is named."
@@ -110,6 +111,14 @@ def _complete(method: str, operation: dict[str, Any], service: str) -> None:
                 "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
             },
         )
+
+
+def _never_null(content: dict[str, Any]) -> None:
+    """A body that may be left out is described as what it is when it is sent: null is refused."""
+    for media in content.values():
+        kinds = [kind for kind in media["schema"].get("anyOf", []) if kind.get("type") != "null"]
+        if len(kinds) == 1:
+            media["schema"] = kinds[0]
 
 
 def operations_list(merged: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from _pytest.nodeid import NodeId
 from kernel.config import ServiceSettings
 from tests.support import database, postgres
 from tests.support.database import Server
+from tests.support.product import Product, running
 
 ADDRESS = "CAIRN_TEST_DATABASE_URL"
 _started: list[tuple[subprocess.Popen[str], Path]] = []
@@ -50,6 +51,20 @@ def server() -> Server:
         unquote(parts.username or ""),
         unquote(parts.password or ""),
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep whatever uses the running product on one worker: it is started once a run."""
+    for item in items:
+        if "product" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("product"))
+
+
+@pytest.fixture(scope="session")
+def product() -> Iterator[Product]:
+    """The product with its demo, running as it does for a user."""
+    with running() as started:
+        yield started
 
 
 def _settings(server: Server, worker_id: str, service: str, stack: ExitStack) -> ServiceSettings:

@@ -17,9 +17,9 @@ from services.okr.objectives.schemas.inputs import (
     NewMilestone,
     NewObjective,
     NewOverride,
+    NewRollup,
     ObjectiveChanges,
     Returning,
-    Rollup,
     Step,
 )
 from services.okr.objectives.schemas.views import (
@@ -54,12 +54,12 @@ __all__ = [
     "NewMilestone",
     "NewObjective",
     "NewOverride",
+    "NewRollup",
     "ObjectiveChanges",
     "ObjectiveView",
     "OverrideView",
     "ProgressView",
     "Returning",
-    "Rollup",
     "RollupView",
     "Step",
 ]

@@ -65,7 +65,7 @@ _WEIGHS_ONE: Any = Field(default=ONE, json_schema_extra={"default": 1})
 Chosen = Annotated[list[UUID], Field(max_length=10_000), AfterValidator(_each_once)]
 
 
-class Rollup(Input):
+class NewRollup(Input):
     """How progress and health come from the parts; what is left out is as by default."""
 
     rule: RolledUpBy = RollupRule.WEIGHTS
@@ -109,7 +109,7 @@ class NewObjective(Input):
     commitment: Commitment
     visibility: Visibility
     viewer_ids: Viewers = Field(default_factory=list)
-    rollup: Rollup = Rollup()
+    rollup: NewRollup = NewRollup()
     pillar_id: UUID | None = None
     tags: Tags = Field(default_factory=list)
 
@@ -126,7 +126,7 @@ class ObjectiveChanges(Input):
     commitment: Commitment = Field(default_factory=absent)
     visibility: Visibility = Field(default_factory=absent)
     viewer_ids: Viewers = Field(default_factory=absent)
-    rollup: Rollup = Field(default_factory=absent)
+    rollup: NewRollup = Field(default_factory=absent)
     stated_health: Health | None = None
     """Where `rollup.health` is `manual`."""
     tags: Tags = Field(default_factory=absent)

@@ -454,6 +454,7 @@ async def test_the_answer_is_what_the_document_says(world: World) -> None:
     people, cycle = await staged(world, with_private=True)
     answer = await dashboard(world, people["owner"], cycle)
     assert Dashboard.model_validate(answer).model_dump(mode="json") == answer
+    assert list(answer) == list(Dashboard.model_fields)
 
 
 async def test_a_dashboard_costs_the_same_statements_however_much_it_shows(world: World) -> None:

@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import DateTime, and_, bindparam, literal_column, select, true
+from sqlalchemy import DateTime, Text, and_, bindparam, literal_column, select, true
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
-from kernel.hot import constant, of_tenant
+from kernel.hot import constant, of_tenant, shown, shown_instant
 from services.okr.alignment.queries import is_within
 from services.okr.checkins.models import CheckIn
 from services.okr.dashboards.queries.scopes import MOST, Scope
 from services.okr.objectives.models import KeyResult, Objective
+
+_labels = select(bindparam("labels", type_=Text).cast(JSONB)).scalar_subquery()
 
 
 def at_risk(scope: Scope) -> Any:
@@ -22,11 +25,18 @@ def at_risk(scope: Scope) -> Any:
         Objective.owner_id,
         Objective.progress,
         Objective.health,
+        Objective.health.label("health_label"),
     ).where(
         Objective.state == constant("active"),
         Objective.health.in_((constant("at_risk"), constant("off_track"))),
     )
-    return scope.first(behind, Objective.cycle_id, "progress", "id")
+    return scope.first(
+        behind, Objective.cycle_id, "progress", "id", progress=shown, health_label=_labelled
+    )
+
+
+def _labelled(health: Any) -> Any:
+    return _labels.op("->>")(health)
 
 
 def due(scope: Scope) -> Any:
@@ -57,7 +67,14 @@ def due(scope: Scope) -> Any:
         .lateral("key_result")
     )
     return (
-        select(key_result)
+        select(
+            key_result.c.key_result_id,
+            key_result.c.objective_id,
+            key_result.c.title,
+            key_result.c.owner_id,
+            shown_instant(key_result.c.due_at).label("due_at"),
+            shown_instant(key_result.c.last_check_in_at).label("last_check_in_at"),
+        )
         .select_from(goal)
         .join(key_result, true())
         .order_by(key_result.c.due_at, key_result.c.key_result_id)
@@ -91,4 +108,13 @@ def latest(scope: Scope) -> Any:
     )
     if scope.goals is not None:
         recorded = recorded.where(is_within(CheckIn, scope.cycles))
-    return scope.first(recorded, CheckIn.cycle_id, "-recorded_at", "-id")
+    return scope.first(
+        recorded,
+        CheckIn.cycle_id,
+        "-recorded_at",
+        "-id",
+        value=shown,
+        progress_before=shown,
+        progress_after=shown,
+        recorded_at=shown_instant,
+    )

@@ -5,6 +5,7 @@ list's order. A narrow one, whose goals are few, begins with these: what they ho
 and a list in which they appear late, or not at all, is never searched for them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,10 +51,11 @@ class Scope:
                     goal.owner_id == _person, goal.contributor_ids.contains(array([_person]))
                 )
 
-    def first(self, rows: Any, cycle_id: Any, *order: str) -> Any:
+    def first(self, rows: Any, cycle_id: Any, *order: str, **shown: Callable[[Any], Any]) -> Any:
         """The first rows, by the columns that `order` names (`-` downwards), of shown objectives.
 
-        `cycle_id` is the column by which a wide dashboard asks each cycle on its own.
+        `cycle_id` is the column by which a wide dashboard asks each cycle on its own; `shown` says
+        how columns leave the API, once the rows are chosen.
         """
         if self.goals is None:
             outer = self.cycles
@@ -63,8 +65,13 @@ class Scope:
             rows = rows.where(of_tenant(Objective), Objective.id == outer.c.id)
         each = rows.order_by(*_ordered(rows.selected_columns, order)).limit(MOST)
         each = each.correlate(outer).lateral("each")
-        merged = select(each).select_from(outer).join(each, true())
+        columns = [shown.get(one.key, _as_it_is)(one).label(one.key) for one in each.c]
+        merged = select(*columns).select_from(outer).join(each, true())
         return merged.order_by(*_ordered(each.c, order)).limit(MOST)
+
+
+def _as_it_is(column: Any) -> Any:
+    return column
 
 
 def _ordered(columns: Any, order: tuple[str, ...]) -> list[Any]:

@@ -16,8 +16,10 @@ from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.util import greenlet_spawn
 
 from kernel.database import TENANT_SETTING, in_transaction
 
@@ -38,25 +40,27 @@ async def hot_connection(
     planning = ";SET LOCAL plan_cache_mode = force_generic_plan" if plans_once else ""
     marked = in_transaction.set(True)
     try:
-        async with engine.connect() as pooled:
-            raw = await pooled.get_raw_connection()
-            driver: asyncpg.Connection = raw.driver_connection
-            try:
-                await driver.execute(
-                    f"BEGIN {mode};SELECT set_config('{TENANT_SETTING}', '{organization_id}', true)"
-                    f"{planning}"
-                )
-                yield driver
-                await driver.execute("COMMIT")
-            except BaseException:
-                await asyncio.shield(_throw_away(pooled))
-                raise
+        # From the pool itself: SQLAlchemy's own connection around it would cost as much as the
+        # round trips do.
+        pooled = await greenlet_spawn(engine.sync_engine.pool.connect)
+        driver: asyncpg.Connection = pooled.driver_connection
+        try:
+            await driver.execute(
+                f"BEGIN {mode};SELECT set_config('{TENANT_SETTING}', '{organization_id}', true)"
+                f"{planning}"
+            )
+            yield driver
+            await driver.execute("COMMIT")
+        except BaseException:
+            await asyncio.shield(_throw_away(pooled))
+            raise
+        await greenlet_spawn(pooled.close)
     finally:
         in_transaction.reset(marked)
 
 
-async def _throw_away(connection: AsyncConnection) -> None:
-    await connection.invalidate()
+async def _throw_away(pooled: PoolProxiedConnection) -> None:
+    await greenlet_spawn(pooled.invalidate)
 
 
 ORGANIZATION: Any = bindparam("organization_id", type_=UUIDType(as_uuid=True))

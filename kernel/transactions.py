@@ -35,7 +35,9 @@ async def _read_only(request: Request, actor: Actor) -> AsyncIterator[AsyncSessi
 
 async def _hot_read(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Connection]:
     engine = request.app.state.runtime.engine
-    async with hot.hot_connection(engine, actor.organization_id, read_only=True) as driver:
+    async with hot.hot_connection(
+        engine, actor.organization_id, read_only=True, plans_once=True
+    ) as driver:
         yield driver
 
 

@@ -19,7 +19,8 @@ def make(*arguments, cwd=ROOT, **environment):
     return subprocess.run(
         [MAKE, *arguments],
         cwd=cwd,
-        env={name: held for name, held in os.environ.items() if name not in HANDED_DOWN} | environment,
+        env={name: held for name, held in os.environ.items() if name not in HANDED_DOWN}
+        | environment,
         capture_output=True,
         text=True,
         check=False,

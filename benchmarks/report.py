@@ -228,6 +228,7 @@ def _row(name: str, compared: Compared) -> tuple[str, ...]:
         f"{bare.p99:.2f}",
         f"{served.p99:.2f}",
         f"{served.answer_bytes / 1000:,.1f}",
+        f"{served.refused}",
     )
 
 
@@ -243,6 +244,7 @@ def _figures(rows: list[tuple[str, ...]]) -> str:
             "bare p99 ms",
             "served p99 ms",
             "kB an answer",
+            "refused",
         ),
         rows,
     )

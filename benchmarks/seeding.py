@@ -98,13 +98,14 @@ async def analyze(owner: asyncpg.Connection) -> None:
 
 # Ids as UUIDv7 has them, for instants that are given.
 _PREPARATION = """
-CREATE FUNCTION pg_temp.ordered_id(milliseconds bigint) RETURNS uuid LANGUAGE sql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION pg_temp.ordered_id(milliseconds bigint) RETURNS uuid
+LANGUAGE sql VOLATILE AS $$
   SELECT (lpad(to_hex(milliseconds), 12, '0') || '7' || substr(md5(random()::text), 1, 3)
           || '8' || substr(md5(random()::text), 1, 15))::uuid
 $$;
 CREATE TEMPORARY TABLE seeded (
   number integer PRIMARY KEY, id uuid NOT NULL, unit_id uuid NOT NULL, at timestamptz NOT NULL
-)
+) ON COMMIT DROP
 """
 # `top` is the branch directly below the root in which an objective lies: it decides the unit.
 _NUMBERS = f"""

@@ -41,6 +41,7 @@ def answer_problems(app: FastAPI) -> None:
         return rendered(_of_status(error), error.status_code)
 
     @app.exception_handler(sqlalchemy.exc.SQLAlchemyError)
+    @app.exception_handler(sqlalchemy.exc.EmulatedDBAPIException)
     @app.exception_handler(asyncpg.PostgresError)
     @app.exception_handler(asyncpg.InterfaceError)
     @app.exception_handler(asyncpg.InternalClientError)

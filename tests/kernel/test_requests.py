@@ -246,6 +246,27 @@ async def test_a_failing_hot_write_leaves_nothing_and_no_tenant_behind(client, m
     assert counts == [0, 0]
 
 
+@pytest.fixture
+async def refusing_connections(server, engine):
+    """The server lets no service into this database, until the end of the test."""
+    superuser = await server.connect()
+    limit = f'ALTER DATABASE "{engine.url.database}" CONNECTION LIMIT'
+    await superuser.execute(f"{limit} 0")
+    await engine.dispose()
+    yield
+    await superuser.execute(f"{limit} -1")
+    await superuser.close()
+
+
+@pytest.mark.parametrize("path", ["/v1/things", "/v1/things/count"], ids=["session", "hot"])
+async def test_a_database_that_lets_nobody_in_is_a_503(client, maker, refusing_connections, path):
+    answer = await client.get(path, headers=headers_for(maker))
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert "The database is not answering" in answer.json()["detail"]
+
+
 async def test_old_keys_are_cleared_away_by_later_ones(client, maker, engine):
     from datetime import timedelta
 

@@ -33,7 +33,7 @@ from kernel.hot import HotStatement, constant, of_tenant, shown
 from services.okr.alignment.queries import folded_at, is_shown, is_within, period
 from services.okr.cycles.models import Cycle
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
-from services.okr.trees.schemas import GoalTree
+from services.okr.trees.schemas import GoalTree, TreeNode
 
 MOST_NODES = 20_000
 _id = UUIDType(as_uuid=True)
@@ -69,6 +69,8 @@ def _below(parent_id: Any, cycles: Any) -> Any:
         .where(of_tenant(measure), measure.id == link.parent_key_result_id, ~measure.is_archived)
         .scalar_subquery()
     )
+    # Most links lead to objectives: asking spares them the look.
+    key_result = case((link.parent_key_result_id.is_not(None), key_result))
     children = (
         select(
             child.id,
@@ -240,12 +242,11 @@ def _nodes(tree: Any) -> Any:
         .outerjoin(counts, counts.c.goal_id == goal.c.id)
         .order_by(goal.c.depth, goal.c.created_at, goal.c.id)
         .limit(literal_column(str(MOST_NODES + 1)))
-        .subquery("node")
+        .subquery("goal")
     )
 
 
-def _rendered(node: Any) -> Any:
-    """A node as `TreeNode` has it."""
+def _parent(node: Any) -> Any:
     parent = func.json_build_object(
         constant("id"),
         node.c.parent_id,
@@ -254,32 +255,23 @@ def _rendered(node: Any) -> Any:
         constant("link"),
         node.c.link,
     )
-    return func.json_build_object(
-        constant("id"),
-        node.c.id,
-        constant("kind"),
-        node.c.kind,
-        constant("parent"),
-        case((node.c.parent_id.is_not(None), parent)),
-        constant("title"),
-        node.c.title,
-        constant("owner_id"),
-        node.c.owner_id,
-        constant("progress"),
-        shown(node.c.progress),
-        constant("health"),
-        node.c.health,
-        constant("health_label"),
-        _labels.op("->>")(node.c.health),
-        constant("child_count"),
-        node.c.child_count,
-        constant("depth"),
-        node.c.depth,
-    )
+    return case((node.c.parent_id.is_not(None), parent))
+
+
+def _rendered(node: Any) -> Any:
+    """A node as `TreeNode` has it: a row becomes JSON at half of what an object of pairs costs."""
+    special = {
+        "parent": _parent(node),
+        "progress": shown(node.c.progress),
+        "health_label": _labels.op("->>")(node.c.health),
+    }
+    columns = [special.get(name, node.c.get(name)).label(name) for name in TreeNode.model_fields]
+    return select(*columns).subquery("node")
 
 
 def _answer(tree: Any) -> HotStatement:
-    node = _nodes(tree)
+    node = _rendered(_nodes(tree))
+    listed = func.json_agg(literal_column(f'"{node.name}"')).cast(Text)
     return HotStatement(
         select(
             select(Cycle.id)
@@ -288,7 +280,7 @@ def _answer(tree: Any) -> HotStatement:
             .label("cycle_exists"),
             folded_at().label("folded_at"),
             func.count().label("nodes"),
-            func.coalesce(func.json_agg(_rendered(node)).cast(Text), constant("[]")).label("json"),
+            func.coalesce(listed, constant("[]")).label("json"),
         ).select_from(node)
     )
 

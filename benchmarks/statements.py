@@ -130,12 +130,11 @@ async def rehearsal(
             "service_database_url": database_url,
             "sealing_key": "unused",
             "issuer": "unused",
-            "pool_size": 1,
             "peers": "{}",
             "peer_keys": "{}",
         }
     )
-    engine = database.create_engine(settings)
+    engine = database.create_engine(settings, 1)
     try:
         authority = await replica.load_authority(engine, DIRECTORY, organization_id, person_id)
         if authority is None:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kernel import database, http, inbox, jobs, logging, openapi, outbox
 from kernel.auth import Authorities, AuthorityLoader, FetchedKeys, KeySource, TokenVerifier
 from kernel.authorization import Principal
-from kernel.config import ServiceSettings
+from kernel.config import LOOP_CONNECTIONS, ServiceSettings
 from kernel.errors import Unavailable
 from kernel.idempotency import Operation
 from kernel.ids import uuid7
@@ -45,6 +45,8 @@ class Runtime:
 
     settings: ServiceSettings
     engine: AsyncEngine
+    loops_engine: AsyncEngine
+    """A pool of the loops alone: events and folds do not wait behind two hundred requests."""
     seal: Seal
     peers: dict[str, http.ServiceClient]
     verifier: TokenVerifier
@@ -97,6 +99,7 @@ def create_app(service: Service, settings: ServiceSettings | None = None) -> Fas
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(runtime.engine.dispose)
+            stack.push_async_callback(runtime.loops_engine.dispose)
             for peer in runtime.peers.values():
                 stack.push_async_callback(peer.close)
             if service.on_start is not None:
@@ -137,12 +140,13 @@ def _application(title: str, limit: int, lifespan: Any = None) -> FastAPI:
 
 
 def _runtime(service: Service, settings: ServiceSettings) -> Runtime:
-    engine = database.create_engine(settings)
+    engine = database.create_engine(settings, settings.pool_size)
     peers = http.clients_of(settings.service, settings.peers, settings.peer_keys)
     keys = service.keys(engine, settings) if service.keys else FetchedKeys(_jwks_of(peers))
     return Runtime(
         settings=settings,
         engine=engine,
+        loops_engine=database.create_engine(settings, LOOP_CONNECTIONS),
         seal=Seal(settings.sealing_key.get_secret_value()),
         peers=peers,
         verifier=TokenVerifier(settings.issuer, keys),
@@ -165,7 +169,7 @@ def _loops(service: Service, runtime: Runtime) -> list[Awaitable[None]]:
     async def relay_to(peer: str) -> bool:
         if runtime.peers[peer].is_away:
             return False
-        return await outbox.relay_once(runtime.engine, runtime.deliver, peer) > 0
+        return await outbox.relay_once(runtime.loops_engine, runtime.deliver, peer) > 0
 
     async def refresh_keys() -> bool:
         if isinstance(runtime.keys, FetchedKeys) and runtime.keys.are_stale:

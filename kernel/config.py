@@ -3,6 +3,9 @@
 from pydantic import Field, Json, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LOOP_CONNECTIONS = 5
+"""Connections that the loops of a process may hold beside those of its requests."""
+
 
 class ServiceSettings(BaseSettings):
     """What a service process is told; a missing one stops it before it listens."""
@@ -26,7 +29,7 @@ class ServiceSettings(BaseSettings):
     log_level: str = "info"
     """`debug`, `info`, `warning` or `error`."""
     pool_size: int = Field(default=10, ge=1, le=500)
-    """Connections to PostgreSQL that this process may hold."""
+    """Connections to PostgreSQL for requests to this process; its loops hold up to 5 more."""
     statement_cache: bool = True
     """Off behind PgBouncer in transaction mode."""
     run_loops: bool = True

@@ -143,8 +143,8 @@ def json_text(value: Any) -> str:
     return json.dumps(value, default=str, allow_nan=False)
 
 
-def create_engine(settings: ServiceSettings) -> AsyncEngine:
-    """The service's pool; a full one refuses after two seconds instead of queueing without end."""
+def create_engine(settings: ServiceSettings, connections: int) -> AsyncEngine:
+    """A pool; a full one refuses after two seconds instead of queueing without end."""
     cache: dict[str, Any] = (
         {}
         if settings.statement_cache
@@ -155,7 +155,7 @@ def create_engine(settings: ServiceSettings) -> AsyncEngine:
     )
     return create_async_engine(
         settings.service_database_url.get_secret_value(),
-        pool_size=settings.pool_size,
+        pool_size=connections,
         max_overflow=0,
         pool_timeout=2,
         hide_parameters=True,

@@ -15,6 +15,8 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kernel.config import LOOP_CONNECTIONS
+
 PREFIX = "CAIRN_"
 SERVICES = ("identity", "okr", "feedback")
 GATEWAY = "gateway"
@@ -69,7 +71,7 @@ class InstallationSettings(BaseSettings):
     peers: str = ""
     """JSON `{service: [addresses]}` where services run elsewhere (containers); empty: sockets."""
     pool_size: int = Field(default=10, ge=1, le=500)
-    """Connections to PostgreSQL that one service process may hold."""
+    """Connections for requests to one service process; its loops hold up to 5 more."""
     gateway_processes: int = Field(default=1, ge=1, le=64)
     """Gateway processes, all on the one port."""
     identity_processes: int = Field(default=1, ge=1, le=64)
@@ -113,7 +115,8 @@ class InstallationSettings(BaseSettings):
     @property
     def connections(self) -> int:
         """Connections to PostgreSQL that all service processes together may hold."""
-        return self.pool_size * sum(self.processes_of(service) for service in SERVICES)
+        processes = sum(self.processes_of(service) for service in SERVICES)
+        return (self.pool_size + LOOP_CONNECTIONS) * processes
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -24,7 +24,7 @@ def _authority(engine: AsyncEngine) -> AuthorityLoader:
 
 
 async def _run_due_job(runtime: Runtime) -> bool:
-    return await jobs.run_due_job(runtime.engine, HANDLERS)
+    return await jobs.run_due_job(runtime.loops_engine, HANDLERS)
 
 
 SERVICE = Service(

@@ -34,15 +34,15 @@ def _authority(engine: AsyncEngine) -> AuthorityLoader:
 
 async def _run_due_import(runtime: Runtime) -> bool:
     # A loop of their own: a long import keeps no other job waiting.
-    return await jobs.run_due_job(runtime.engine, import_handlers(runtime.peers["identity"]))
+    return await jobs.run_due_job(runtime.loops_engine, import_handlers(runtime.peers["identity"]))
 
 
 async def _keep_folded(runtime: Runtime) -> bool:
-    return await keep_folded(runtime.engine)
+    return await keep_folded(runtime.loops_engine)
 
 
 async def _run_due_job(runtime: Runtime) -> bool:
-    return await jobs.run_due_job(runtime.engine, HANDLERS)
+    return await jobs.run_due_job(runtime.loops_engine, HANDLERS)
 
 
 SERVICE = Service(

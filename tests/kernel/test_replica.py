@@ -62,7 +62,7 @@ def settings(request: pytest.FixtureRequest) -> ServiceSettings:
 
 @pytest_asyncio.fixture(scope="session")
 async def engine(settings: ServiceSettings) -> AsyncIterator[AsyncEngine]:
-    made = database.create_engine(settings)
+    made = database.create_engine(settings, 5)
     yield made
     await made.dispose()
 

@@ -64,13 +64,13 @@ def _below(parent_id: Any, cycles: Any) -> Any:
     Below an archived key result, which is not shown, they hang below the objective itself.
     """
     child, link, measure = aliased(Objective), aliased(AlignmentLink), aliased(KeyResult)
-    key_result = (
+    shown_one = (
         select(measure.id)
         .where(of_tenant(measure), measure.id == link.parent_key_result_id, ~measure.is_archived)
         .scalar_subquery()
     )
     # Most links lead to objectives: asking spares them the look.
-    key_result = case((link.parent_key_result_id.is_not(None), key_result))
+    key_result = case((link.parent_key_result_id.is_not(None), shown_one))
     children = (
         select(
             child.id,

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from services.processes import Program
+
 PATIENCE = 120.0
 
 
@@ -59,11 +61,16 @@ class Cairn:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, *options: str, terminal: int | None = None) -> None:
-        """Begin `cairn up` in a session of its own; `terminal` becomes the one it belongs to."""
+        """Begin `cairn up` in a session of its own; `terminal` becomes the one it belongs to.
+
+        It ends with this process, however that ends.
+        """
+        command = [sys.executable, "-m", "services.cli", "up", *options]
+        program = Program("cairn", command, self.environment, death_signal=signal.SIGINT)
         with self.log.open("wb") as log:
             self.supervisor = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", "up", *options],
-                env=self.environment,
+                program.guarded(),
+                env=program.environment,
                 stdin=subprocess.DEVNULL if terminal is None else terminal,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 The other gear, for the few hot statements, is `kernel.hot` on the same pool.
 """
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,8 @@ from sqlalchemy import (
     Numeric,
     Text,
     event,
+    func,
+    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -202,13 +205,6 @@ def is_away(error: BaseException | None) -> bool:
     return False
 
 
-def set_tenant(session: AsyncSession, organization_id: UUID) -> None:
-    """Name the tenant of a session that has not spoken to the database yet (a login, the relay)."""
-    if session.in_transaction() and session.info.get("organization_id") != organization_id:
-        raise RuntimeError("the tenant of a running transaction cannot change")
-    session.info["organization_id"] = organization_id
-
-
 async def enter_tenant(session: AsyncSession, organization_id: UUID) -> None:
     """Name the tenant within a running transaction that had none so far."""
     if session.info.get("organization_id") not in {None, organization_id}:
@@ -232,3 +228,14 @@ async def driver_connection(session: AsyncSession) -> asyncpg.Connection:
     raw = await connection.get_raw_connection()
     driver: asyncpg.Connection = raw.driver_connection
     return driver
+
+
+def lock_key(what: str) -> int:
+    """The key of an advisory lock on what a text names."""
+    return int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], signed=True)
+
+
+async def one_at_a_time(session: AsyncSession, what: str, *, shared: bool = False) -> None:
+    """Let one transaction of the session's organization do this at a time, until it ends."""
+    lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+    await session.execute(select(lock(lock_key(f"{what}:{session.info['organization_id']}"))))

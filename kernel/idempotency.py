@@ -84,8 +84,7 @@ class Attempt:
 
     @property
     def lock(self) -> int:
-        digest = hashlib.sha256("\n".join(map(str, self.place)).encode()).digest()
-        return int.from_bytes(digest[:8], signed=True)
+        return database.lock_key("\n".join(map(str, self.place)))
 
 
 class Rehearsed(Exception):  # noqa: N818 - not an error: it ends a rehearsal and rolls it back

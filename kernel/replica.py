@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -90,7 +90,8 @@ async def apply_if_newer(session: AsyncSession, table: type[Any], record: dict[s
 
 async def apply_unit(session: AsyncSession, tables: Directory, record: dict[str, Any]) -> None:
     """Apply a unit's record and give it and all below it their paths anew."""
-    await _one_at_a_time(session, tables.unit)
+    # Two relays may deliver at once, and neither would see the link that the other is writing.
+    await database.one_at_a_time(session, "units")
     if await apply_if_newer(session, tables.unit, record | {"path": [record["id"]]}):
         unit = tables.unit
         rows = (await session.execute(select(unit.id, unit.parent_id, unit.path))).all()
@@ -106,7 +107,7 @@ async def apply_unit(session: AsyncSession, tables: Directory, record: dict[str,
 
 async def apply_person(session: AsyncSession, tables: Directory, record: dict[str, Any]) -> None:
     """Apply a person's record and give everybody below the chain of managers anew."""
-    await _one_at_a_time(session, tables.person)
+    await database.one_at_a_time(session, "lines of managers")
     person = tables.person
     known = await session.scalar(select(person.manager_id).where(person.id == record["id"]))
     if not await apply_if_newer(session, person, record | {"manager_chain": []}):
@@ -126,12 +127,6 @@ async def apply_person(session: AsyncSession, tables: Directory, record: dict[st
         {row.id: row.manager_chain for row in rows},
         {row.id: _chain(row.id, parents) for row in rows},
     )
-
-
-async def _one_at_a_time(session: AsyncSession, table: type[Any]) -> None:
-    """Two relays may deliver at once, and neither would see the link that the other is writing."""
-    place = f"{table.__tablename__}:{session.info['organization_id']}"
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(place, 0))))
 
 
 def _chain(start: UUID, parents: dict[UUID, UUID | None]) -> list[UUID]:

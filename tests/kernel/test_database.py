@@ -102,8 +102,6 @@ async def test_the_tenant_of_a_running_transaction_cannot_change(engine):
         await session.execute(text("SELECT 1"))
         with pytest.raises(RuntimeError):
             await database.enter_tenant(session, uuid7())
-        with pytest.raises(RuntimeError):
-            database.set_tenant(session, uuid7())
 
 
 async def test_a_login_enters_its_tenant_later(engine):

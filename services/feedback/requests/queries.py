@@ -1,13 +1,13 @@
 """What is read of requests and feedback: always only what the caller may know of."""
 
-import hashlib
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+from kernel import database
 from kernel.authorization import Principal, as_sql
 from kernel.errors import NotFound
 from kernel.pagination import Page, PageOf, paginate
@@ -100,9 +100,7 @@ async def open_requests_of(session: AsyncSession, person_id: UUID, subject_id: U
     The lock lasts until the commit, so that two requests of one person on one goal never both see
     room for the last one.
     """
-    place = f"open-requests:{session.info['organization_id']}:{person_id}:{subject_id}"
-    key = int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], signed=True)
-    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+    await database.one_at_a_time(session, f"requests of {person_id} on {subject_id}")
     count = await session.scalar(
         select(func.count())
         .select_from(FeedbackRequest)

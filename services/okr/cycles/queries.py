@@ -1,12 +1,12 @@
 """What is read of cycles and goal settings: all of it is for everybody in the organization."""
 
-import hashlib
 from uuid import UUID
 
 from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from kernel import database
 from kernel.errors import NotFound
 from kernel.pagination import Page, Paged, paginate
 from services.okr.cycles.models import Cycle, GoalSettings
@@ -82,9 +82,7 @@ async def levels_below(session: AsyncSession, cycle_id: UUID) -> int:
 
 async def lock_nesting(session: AsyncSession) -> None:
     """Let one transaction of the organization change how cycles nest, until it ends."""
-    place = f"cycle-nesting:{session.info['organization_id']}"
-    key = int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], signed=True)
-    await session.execute(select(func.pg_advisory_xact_lock(key)))
+    await database.one_at_a_time(session, "nesting of cycles")
 
 
 async def settings(session: AsyncSession) -> GoalSettings:

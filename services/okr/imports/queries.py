@@ -1,6 +1,5 @@
 """What is read of import runs, and of what is there already around the goals that they bring."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer, selectinload
 
+from kernel import database
 from kernel.authorization import Principal, one_of, require
 from kernel.errors import NotFound
 from kernel.pagination import Page, Paged, paginate
@@ -89,9 +89,7 @@ async def lock_imports(session: AsyncSession) -> None:
     Whoever waits does so for as long as the other takes, not for as long as a request may.
     """
     await session.execute(text(f"SET LOCAL statement_timeout = '{_LONGEST_STATEMENT}'"))
-    place = f"imports:{session.info['organization_id']}"
-    key = int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], signed=True)
-    await session.execute(select(func.pg_advisory_xact_lock(key)))
+    await database.one_at_a_time(session, "imports")
 
 
 async def has_directory(session: AsyncSession) -> bool:

@@ -1,13 +1,11 @@
 """How goals hang together: who is above and below, how deep, and the locks that keep it true.
 
 Two locks of an organization's links, both until the end of the transaction. Connecting goals that
-exist takes `links:<organization>` exclusively: two changes, each without a cycle, could make one
-together. Making a new goal below a parent takes it shared, because a new goal has nothing below it;
-its parent's depth stays what it was read to be. The number of children is counted under
-`children:<objective>`.
+exist takes `links` exclusively: two changes, each without a cycle, could make one together. Making
+a new goal below a parent takes it shared, because a new goal has nothing below it; its parent's
+depth stays what it was read to be. The children of a goal are counted by one transaction at a time.
 """
 
-import hashlib
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,26 +13,21 @@ from uuid import UUID
 from sqlalchemy import Select, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kernel import database
 from kernel.authorization import Principal, as_sql
 from services.okr.objectives import policy
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
 from services.okr.objectives.rules import MAX_DEPTH, Link, ParentKind, Visibility
 
 
-def _key(place: str) -> int:
-    return int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], signed=True)
-
-
 async def lock_links(session: AsyncSession, *, shared: bool = False) -> None:
     """Keep how the organization's goals hang together as it is, until this transaction ends."""
-    key = _key(f"links:{session.info['organization_id']}")
-    lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
-    await session.execute(select(lock(key)))
+    await database.one_at_a_time(session, "links", shared=shared)
 
 
 async def count_children(session: AsyncSession, parent_id: UUID) -> int:
     """The children of a parent, counted by one transaction at a time."""
-    await session.execute(select(func.pg_advisory_xact_lock(_key(f"children:{parent_id}"))))
+    await database.one_at_a_time(session, f"children of {parent_id}")
     count = await session.scalar(
         select(func.count(AlignmentLink.objective_id.distinct())).where(
             AlignmentLink.parent_objective_id == parent_id

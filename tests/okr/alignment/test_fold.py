@@ -17,7 +17,6 @@ from services.okr.alignment.commands import folding
 from services.okr.alignment.commands.storing import Folded, store
 from services.okr.alignment.jobs import catch_up, fold_all, fold_once
 from services.okr.alignment.models import HealthCount, HealthCountHistory
-from services.okr.alignment.queries import foldables
 from services.okr.objectives.models import (
     STALE_OBJECTIVE,
     AlignmentLink,
@@ -25,6 +24,7 @@ from services.okr.objectives.models import (
     Objective,
     ObjectiveValue,
 )
+from services.okr.objectives.queries import foldables
 from services.okr.objectives.rules import FoldedValues, Health
 from tests.support.okr import World, new_world
 from tests.support.waiting import until_somebody_waits

@@ -134,6 +134,24 @@ def test_what_is_not_agreed_or_will_not_happen_does_not_count(given, exclusion):
     assert rules.exclusion_of(**given) == exclusion
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "taken"),
+    [
+        (None, None, "first"),
+        (None, Exclusion.EXCLUDED, "first"),
+        (Exclusion.EXCLUDED, None, "second"),
+        (Exclusion.SUPPORTS_ONLY, None, "second"),
+        (Exclusion.SUPPORTS_ONLY, Exclusion.EXCLUDED, "first"),
+    ],
+)
+def test_a_child_linked_twice_counts_by_its_first_link_that_counts(first, second, taken):
+    links = {
+        "first": part(1, kind="objective", exclusion=first),
+        "second": part(1, kind="objective", weight=3, exclusion=second),
+    }
+    assert rules.counted_once(links.values()) == [links[taken]]
+
+
 def test_health_follows_the_pace_once_any_part_has_started():
     elapsed = Decimal("0.5")
     assert folded(part(None), elapsed=elapsed).health is Health.NOT_STARTED

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.okr.objectives.queries import stored_values
 from services.okr.objectives.rules import (
     ZERO,
     FoldedValues,
@@ -46,13 +47,6 @@ class _Counted(NamedTuple):
 
 _NOWHERE = _Counted(None, None, None, None)
 _OVERRIDE = ("id", "override_value", "override_computed")
-
-
-def stored_values(row: Any) -> FoldedValues:
-    """The values of an objective as an earlier fold has left them."""
-    return FoldedValues(
-        row["progress"], row["computed_progress"], Health(row["health"]), override_is_spent=False
-    )
 
 
 async def store(connection: asyncpg.Connection, folded: Folded) -> None:

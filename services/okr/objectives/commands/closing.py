@@ -17,7 +17,6 @@ from services.okr.objectives.rules import (
     ObjectiveState,
     Outcome,
     closing,
-    fold_objective,
 )
 from services.okr.objectives.schemas import Closing
 
@@ -38,7 +37,7 @@ async def close_objective(
     """Close an active objective and its key results; what is not stated follows from progress."""
     objective = await to_step(session, actor, objective_id)
     following = await following_state(session, objective, ObjectiveAction.CLOSE)
-    await bring_up_to_date(session, actor, [objective])
+    await bring_up_to_date(session, [objective])
     key_results = await queries.key_results_of_all(session, [objective.id])
     end(objective, key_results[objective.id], how.outcome, how.score)
     objective.closing_note = how.note or how.reason
@@ -65,16 +64,12 @@ def end(
         key_result.updated_at = at
 
 
-async def bring_up_to_date(
-    session: AsyncSession, actor: Principal, objectives: list[Objective]
-) -> None:
+async def bring_up_to_date(session: AsyncSession, objectives: Iterable[Objective]) -> None:
     """Compute what waits for a fold: a closed objective keeps its progress, no fold touches it."""
-    marked = await queries.marked_among(session, [objective.id for objective in objectives])
-    for objective in objectives:
-        if objective.id not in marked or objective.state != ObjectiveState.ACTIVE.value:
-            continue
-        parts = await queries.parts_of(session, actor, objective)
-        values = fold_objective(parts.inputs)
+    active = {each.id: each for each in objectives if each.state == ObjectiveState.ACTIVE.value}
+    marked = await queries.marked_among(session, active)
+    for objective_id, values in (await queries.values_now(session, marked)).items():
+        objective = active[objective_id]
         if (objective.progress, objective.health) != (values.progress, values.health.value):
             objective.progress, objective.health = values.progress, values.health.value
             session.add(

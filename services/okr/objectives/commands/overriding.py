@@ -12,7 +12,6 @@ from services.okr.objectives.commands import placing
 from services.okr.objectives.commands.recording import record_change
 from services.okr.objectives.commands.refusals import NotOverridden
 from services.okr.objectives.models import Objective
-from services.okr.objectives.rules import fold_objective
 from services.okr.objectives.schemas import NewOverride
 
 
@@ -25,8 +24,8 @@ async def override_progress(
 ) -> Objective:
     """Set the progress that is shown; `once` holds until the computed one moves."""
     objective = await _to_override(session, actor, objective_id, expected)
-    parts = await queries.parts_of(session, actor, objective)
-    objective.override_computed = fold_objective(parts.inputs).computed_progress
+    values = await queries.values_now(session, [objective_id])
+    objective.override_computed = values[objective_id].computed_progress
     objective.override_value = new.value
     objective.override_mode = new.mode.value
     objective.override_reason = new.reason

@@ -1,5 +1,6 @@
 """What is read of goals, each query named by its answer."""
 
+from services.okr.objectives.queries.explaining import explained_progress
 from services.okr.objectives.queries.finding import (
     OPEN_STATES,
     count_key_results,
@@ -19,9 +20,14 @@ from services.okr.objectives.queries.finding import (
     wait_for_directory,
 )
 from services.okr.objectives.queries.folding import (
-    Parts,
-    explained_progress,
-    parts_of,
+    Foldable,
+    FoldContext,
+    fold_context,
+    fold_input,
+    foldables,
+    is_frozen,
+    stored_values,
+    values_now,
 )
 from services.okr.objectives.queries.hierarchy import (
     ancestors,
@@ -43,7 +49,8 @@ from services.okr.objectives.queries.rendering import (
 
 __all__ = [
     "OPEN_STATES",
-    "Parts",
+    "FoldContext",
+    "Foldable",
     "Rendered",
     "ancestors",
     "children_of",
@@ -53,8 +60,12 @@ __all__ = [
     "every_key_result",
     "explained_progress",
     "fixed_shares",
+    "fold_context",
+    "fold_input",
+    "foldables",
     "height",
     "individual_elsewhere",
+    "is_frozen",
     "is_linked_below",
     "key_result_to_change",
     "key_result_view",
@@ -70,8 +81,9 @@ __all__ = [
     "open_in_cycle",
     "open_outside",
     "parent_goal",
-    "parts_of",
+    "stored_values",
     "title_pattern",
+    "values_now",
     "wait_for_directory",
     "written_key_result",
     "written_objective",

@@ -1,6 +1,6 @@
 """Roll-up: the progress and health of an objective from its parts, and why it is what it is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -90,6 +90,19 @@ class Part(NamedTuple):
     weight: Decimal = ONE
     share: Decimal | None = None
     exclusion: Exclusion | None = None
+
+
+def counted_once(parts: Iterable[Part]) -> list[Part]:
+    """Parts of which none flows in twice: of a child's links the first that counts is taken.
+
+    Where none of them counts, the first says why.
+    """
+    taken: dict[object, Part] = {}
+    for part in parts:
+        known = taken.setdefault(part.id, part)
+        if known.exclusion is not None and part.exclusion is None:
+            taken[part.id] = part
+    return list(taken.values())
 
 
 class Override(NamedTuple):

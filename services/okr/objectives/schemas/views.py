@@ -170,6 +170,7 @@ class ContributionView(Output):
 class ProgressView(Output):
     """Why an objective's progress is what it is, computed as you ask.
 
+    One that has ended keeps its last numbers; its parts are shown as they stand now.
     Children that the reader may not see are not listed; where the organization counts private
     children, the contributions shown then do not sum up to the whole.
     """

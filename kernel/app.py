@@ -12,7 +12,6 @@ import asyncpg
 from fastapi import APIRouter, FastAPI, Request
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel import database, http, inbox, jobs, logging, openapi, outbox
 from kernel.auth import Authorities, AuthorityLoader, FetchedKeys, KeySource, TokenVerifier
@@ -20,9 +19,9 @@ from kernel.authorization import Principal
 from kernel.config import LOOP_CONNECTIONS, ServiceSettings
 from kernel.errors import Unavailable
 from kernel.idempotency import Operation
-from kernel.ids import uuid7
 from kernel.pagination import Seal
 from kernel.problems import answer_problems
+from kernel.requests import RequestContext
 
 VERSION = "0.1.0"
 JSON_LIMIT = 1024 * 1024
@@ -119,8 +118,9 @@ def create_app(service: Service, settings: ServiceSettings | None = None) -> Fas
         answer_problems(application)
     app.mount("/internal", internal)
     app.include_router(_health(service))
-    app.add_middleware(RequestContext)
     app.state.internal = internal
+    # Around what Starlette itself puts outermost: a fault is logged, and answered, within it too.
+    app.middleware_stack = RequestContext(app.build_middleware_stack())
     return app
 
 
@@ -194,26 +194,6 @@ async def _running(loops: list[Any]) -> AsyncIterator[None]:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
-
-
-class RequestContext:
-    """Takes the gateway's request id (or makes one) into log lines and problem documents."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        current = given if 0 < len(given) <= 64 and given.isascii() else str(uuid7())
-        scope["request_id"] = current
-        marked = logging.request_id.set(current)
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            logging.request_id.reset(marked)
 
 
 def _health(service: Service) -> APIRouter:

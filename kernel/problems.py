@@ -53,9 +53,7 @@ def answer_problems(app: FastAPI) -> None:
         return rendered(Unavailable("The database is not answering; try again in a second."))
 
     @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        # Starlette answers this outside every middleware, so the context is entered anew.
-        logging.request_id.set(request.scope.get("request_id"))
+    async def unexpected(_: Request, error: Exception) -> Response:
         logging.logger(__name__).exception("unexpected", exc_info=error)
         return rendered(Problem("This is a fault of Cairn; its log has more under the request id."))
 

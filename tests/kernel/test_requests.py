@@ -28,6 +28,39 @@ async def test_a_made_thing_is_there_and_audited_once(client, maker, engine):
     assert [row.payload["action"] for row in mine] == ["thing.created"]
 
 
+MIB = 1024 * 1024
+
+
+async def parts(total):
+    for _ in range(total // 65536):
+        yield b"x" * 65536
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+@pytest.mark.parametrize(("path", "limit"), [("/v1/things", 1), ("/internal/events", 25)])
+async def test_a_body_that_is_too_large_is_a_problem_like_any_other(
+    client, maker, path, limit, is_declared
+):
+    headers = headers_for(maker) | {"X-Request-Id": "r1", "Content-Type": "application/json"}
+    body = b"x" * (limit * MIB + 1) if is_declared else parts((limit + 1) * MIB)
+
+    answer = await client.post(path, content=body, headers=headers)
+
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"].endswith("/too-large")
+    assert answer.json()["request_id"] == "r1"
+
+
+async def test_a_body_up_to_the_limit_is_read(client, maker):
+    """The control: what is wrong with this one is its text, not its size."""
+    headers = headers_for(maker) | {"Content-Type": "application/json"}
+
+    answer = await client.post("/v1/things", content=b"x" * MIB, headers=headers)
+
+    assert answer.status_code == 422
+
+
 async def test_a_refused_request_leaves_nothing(client, maker):
     outsider = known(principal(organization_id=maker.organization_id))
 

@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import clock, database
+from kernel.errors import Unavailable
 from kernel.ids import uuid7
 from kernel.logging import logger
 
@@ -149,10 +150,18 @@ async def repeat(step: Callable[[], Awaitable[bool]], wake: asyncio.Event, poll:
         wake.clear()
         try:
             busy = await step()
-        except Exception:  # noqa: BLE001 - logged; a loop outlives a database that is away
-            logger(__name__).exception("a loop stumbled")
+        except Exception as error:  # noqa: BLE001 - logged; a loop outlives whatever is away
+            _log_stumble(error)
             busy = False
         if not busy:
             with suppress(TimeoutError):
                 async with asyncio.timeout(poll):
                     await wake.wait()
+
+
+def _log_stumble(error: Exception) -> None:
+    """What is away comes back, and its absence is no fault whose place one must find."""
+    if isinstance(error, Unavailable) or database.is_away(error):
+        logger(__name__).warning("a loop waits for what is away", reason=str(error))
+    else:
+        logger(__name__).exception("a loop stumbled", exc_info=error)

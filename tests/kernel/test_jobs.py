@@ -1,12 +1,14 @@
 """Jobs are done once, by whoever is free, and survive a runner that dies."""
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, select
 
-from kernel import clock, database, jobs
+from kernel import clock, database, jobs, logging
+from kernel.errors import Unavailable
 from kernel.ids import uuid7
 from kernel.jobs import JOB
 
@@ -112,3 +114,30 @@ async def test_a_loop_goes_on_after_a_stumble_and_is_woken_by_the_bell():
     task.cancel()
 
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "is_traced"),
+    [
+        (Unavailable("identity is not answering."), False),
+        (ConnectionRefusedError("the database is away"), False),
+        (ZeroDivisionError("a fault of ours"), True),
+    ],
+)
+async def test_what_is_away_is_one_line_in_the_log_and_a_fault_is_traced(error, is_traced, capsys):
+    logging.configure("toy", "info")
+    bell = jobs.Bell()
+    looked = asyncio.Event()
+
+    async def step():
+        looked.set()
+        raise error
+
+    task = asyncio.create_task(jobs.repeat(step, bell.listener(), poll=60))
+    await looked.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+
+    (line,) = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
+    assert ("exception" in line) == is_traced
+    assert str(error) in (line["exception"] if is_traced else line["reason"])

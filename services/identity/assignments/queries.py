@@ -1,5 +1,6 @@
 """What somebody may do: grants of their roles, the units these reach, and the line below."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from uuid import UUID
 
@@ -67,10 +68,23 @@ def _reaches_below(role: Role) -> bool:
     return any(grant.scope == CatalogueScope.UNIT for grant in role.grants)
 
 
-async def authority_over(session: AsyncSession, actor: Principal, person_id: UUID) -> Authority:
-    """The actor's authority with the line below cut down to one person, if they are in it."""
-    is_below = actor.person_id in await people.managers_above(session, person_id)
-    return replace(actor.authority, reports=frozenset({person_id} if is_below else ()))
+def authority_over(actor: Principal, person_id: UUID, above: Collection[UUID]) -> Authority:
+    """The actor's authority with the line below cut down to one person, who has these managers."""
+    reports = frozenset({person_id} if actor.person_id in above else ())
+    return replace(actor.authority, reports=reports)
+
+
+def with_moved(
+    authority: Authority, entered: Collection[UUID], moved: frozenset[UUID]
+) -> Authority:
+    """Somebody's authority once the units `moved` lie below the units `entered`, too."""
+    grants = (
+        replace(grant, units_below=grant.units_below | moved)
+        if grant.scope == Scope.UNIT and grant.unit_id in entered
+        else grant
+        for grant in authority.grants
+    )
+    return replace(authority, grants=tuple(grants))
 
 
 async def load_authority(

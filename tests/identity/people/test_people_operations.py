@@ -173,6 +173,22 @@ async def test_an_edit_names_its_version(company):
     assert stale.status_code == 412
 
 
+async def test_what_is_not_allowed_is_refused_before_versions_and_taken_addresses(company):
+    admin = company.administrator_id
+    await company.person(email="taken@example.com")
+    path = f"{PEOPLE}/{await company.person()}"
+    under_oneself = {"manager_id": str(admin), "email": "taken@example.com"}
+
+    refused = await company.call(admin, "PATCH", path, under_oneself, if_match='"v7"')
+    # The control: the same without what is not allowed.
+    stale = await company.call(
+        admin, "PATCH", path, {"email": "taken@example.com"}, if_match='"v7"'
+    )
+    taken = await company.edit(admin, "PATCH", path, {"email": "taken@example.com"})
+
+    assert [answer.status_code for answer in (refused, stale, taken)] == [403, 412, 409]
+
+
 async def test_who_may_not_manage_people_is_refused_before_anything_else(company):
     somebody, other = await company.person("team_member"), await company.person()
 

@@ -283,3 +283,20 @@ async def test_a_long_list_takes_no_more_statements_than_a_short_one(company):
         )
 
     assert await statements(6) == await statements(1)
+
+
+async def test_what_is_not_allowed_is_refused_before_versions_and_taken_names(company):
+    """The administrator leads a team as well, whose work would grow by what is moved below it."""
+    admin = company.administrator_id
+    led, moved = await company.unit(), await company.unit(name="Moved")
+    await company.unit(led, name="Moved")
+    await company.role(admin, "workspace_admin", led)
+    path, below = f"{UNITS}/{moved}", {"parent_id": str(led)}
+
+    refused = await company.call(admin, "PATCH", path, below, if_match='"v7"')
+    # The control: the same by somebody who does not lead it.
+    other = await company.person("administrator")
+    stale = await company.call(other, "PATCH", path, below, if_match='"v7"')
+    taken = await company.edit(other, "PATCH", path, below)
+
+    assert [answer.status_code for answer in (refused, stale, taken)] == [403, 412, 409]

@@ -80,11 +80,10 @@ async def update_person(
     policy.require_may_place(actor, {before[0], after[0], *(set(before[1]) ^ set(after[1]))})
     policy.require_may_place(actor, manager_places)
     policy.refuse_raising_own(actor, before, after)
+    await _authorise_line(session, actor, person, given)
     require_version(person, expected)
     given |= {"main_unit_id": after[0], "unit_ids": after[1]}
-    own = await queries.authority_over(session, actor, person.id)
     await commands.change_person(session, person, given)
-    policy.authorise_grant(actor, own, await queries.authority_over(session, actor, person.id))
     await audit.record(
         session,
         actor,
@@ -189,6 +188,23 @@ async def _manager_places(
         _refuse_deep_line(len(above) + 2 + max(below.values(), default=0))
         places.add(manager.main_unit_id)
     return places
+
+
+async def _authorise_line(
+    session: AsyncSession, actor: Principal, person: Person, given: dict[str, Any]
+) -> None:
+    """Refuse a manager by whom the person would come into the actor's own line."""
+    manager_id = given.get("manager_id", person.manager_id)
+    if manager_id == person.manager_id:
+        return
+    above, then = await people.managers_above(session, person.id), []
+    if manager_id is not None:
+        then = [manager_id, *await people.managers_above(session, manager_id)]
+    policy.authorise_grant(
+        actor,
+        queries.authority_over(actor, person.id, above),
+        queries.authority_over(actor, person.id, then),
+    )
 
 
 def _refuse_deep_line(people_in_line: int) -> None:

@@ -5,13 +5,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel import audit
-from kernel.authorization import Authority, Principal, require
+from kernel.authorization import Principal, require
 from kernel.preconditions import require_version
 from services.identity.assignments import policy, queries
 from services.identity.assignments.commands.guarding import under_lock
 from services.identity.organizations import queries as organizations
 from services.identity.people import queries as people
-from services.identity.people.models import Person
 from services.identity.units import commands
 from services.identity.units import queries as units
 from services.identity.units.models import Unit
@@ -39,35 +38,33 @@ async def update_unit(
     require(actor.holds_somewhere(MANAGE))
     given = change.model_dump(exclude_unset=True)
     parent_id: UUID | None = given.get("parent_id", unit.parent_id)
-    growing: dict[UUID, tuple[Person, Authority]] = {}
+    parent = None
     if parent_id is not None and parent_id != unit.parent_id:
         parent = await commands.unit_to_name(session, parent_id, "/parent_id")
-        growing = await _growing(session, actor, set(parent.path) - set(unit.path))
     require(may_manage_below(actor, unit.parent_id))
     require(may_manage_below(actor, parent_id))
+    if parent is not None:
+        await _authorise_move(session, actor, unit, set(parent.path) - set(unit.path))
     require_version(unit, expected)
     await commands.change_unit(session, unit, given)
-    for person, before in growing.values():
-        policy.authorise_grant(actor, before, await queries.authority_of(session, person))
     await audit.record(session, actor, "unit.updated", ("unit", unit.id), fields=sorted(given))
     return unit
 
 
-async def _growing(
-    session: AsyncSession, actor: Principal, entered: set[UUID]
-) -> dict[UUID, tuple[Person, Authority]]:
-    """Whose guarded authority may grow when something moves below `entered`, as it is before.
+async def _authorise_move(
+    session: AsyncSession, actor: Principal, unit: Unit, entered: set[UUID]
+) -> None:
+    """Refuse a move of what is below a unit by which authority grows that the actor may not give.
 
-    The actor, because nobody's own may grow by anything; others, because a capability of identity
-    that they hold there will reach what is moved.
+    The actor's, because nobody's own may grow by anything; that of others, because a capability of
+    identity that they hold at one of the units `entered` will reach what is moved.
     """
     organization = await organizations.organization(session)
     roles = queries.roles_that_grow_with_units(organization.platform)
-    found: dict[UUID, tuple[Person, Authority]] = {}
+    moved = (await units.units_below(session, [unit.id]))[unit.id]
     for person_id in {actor.person_id, *await people.holders_at(session, entered, roles)}:
-        person = await people.person(session, person_id)
-        found[person_id] = person, await queries.authority_of(session, person)
-    return found
+        before = await queries.authority_of(session, await people.person(session, person_id))
+        policy.authorise_grant(actor, before, queries.with_moved(before, entered, moved))
 
 
 async def archive_unit(session: AsyncSession, actor: Principal, unit_id: UUID) -> Unit:

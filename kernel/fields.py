@@ -14,7 +14,6 @@ from pydantic import (
     Field,
     PlainSerializer,
     StrictBool,
-    StrictInt,
     WithJsonSchema,
 )
 
@@ -34,6 +33,11 @@ class Output(BaseModel):
     """An answer: nothing has a default, so that every field is always sent."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+def absent() -> Any:
+    """The default of a field that a change may leave out, but not set to null."""
+    return None
 
 
 def _number_from_json(value: Any) -> Decimal:
@@ -119,7 +123,6 @@ Day = Annotated[
     date, BeforeValidator(_only_text), WithJsonSchema({"type": "string", "format": "date"})
 ]
 Truth = StrictBool
-Count = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 
 
 def _clean(text: str) -> str:

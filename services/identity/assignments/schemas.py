@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from kernel.fields import CleanText, Input, Instant, Output, ShortText
+from kernel.fields import CleanText, Input, Instant, Output, ShortText, absent
 from services.identity.organizations.schemas import (
     FiscalYearStart,
     PlatformName,
@@ -29,7 +29,7 @@ class NewRoleAssignment(Input):
 class RoleAssignmentChange(Input):
     """Another place for the same role; what is left out stays."""
 
-    unit_id: UUID = Field(default_factory=lambda: UUID(int=0))
+    unit_id: UUID = Field(default_factory=absent)
     project_id: UUID | None = None
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StrictInt
 
-from kernel.fields import CleanText, Input, Instant, Output, ShortText
+from kernel.fields import CleanText, Input, Instant, Output, ShortText, absent
 from services.identity.organizations.rules import LONGEST_SLUG, is_slug, time_zones
 
 
@@ -34,10 +34,10 @@ PlatformName = Annotated[CleanText, Field(min_length=1, max_length=40)]
 class OrganizationChange(Input):
     """What to change; what is left out stays."""
 
-    name: ShortText = Field(default_factory=str)
-    time_zone: TimeZone = Field(default_factory=str)
-    fiscal_year_start: FiscalYearStart = Field(default_factory=int)
-    platform: PlatformName = Field(default_factory=str)
+    name: ShortText = Field(default_factory=absent)
+    time_zone: TimeZone = Field(default_factory=absent)
+    fiscal_year_start: FiscalYearStart = Field(default_factory=absent)
+    platform: PlatformName = Field(default_factory=absent)
 
 
 class OrganizationView(Output):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
-from kernel.fields import CleanText, Input, Instant, Output, ShortText
+from kernel.fields import CleanText, Input, Instant, Output, ShortText, absent
 from services.identity.people.rules import LONGEST_PASSWORD, MOST_UNITS_OF_ONE, is_address
 
 
@@ -45,11 +45,11 @@ class NewPerson(Input):
 class PersonChange(Input):
     """What to change; what is left out stays."""
 
-    name: PersonName = Field(default_factory=str)
-    email: Email = Field(default_factory=str)
+    name: PersonName = Field(default_factory=absent)
+    email: Email = Field(default_factory=absent)
     manager_id: UUID | None = None
-    main_unit_id: UUID = Field(default_factory=lambda: UUID(int=0))
-    unit_ids: UnitIds = Field(default_factory=list)
+    main_unit_id: UUID = Field(default_factory=absent)
+    unit_ids: UnitIds = Field(default_factory=absent)
     main_assignment_id: UUID | None = None
     """Whose role tokens name; null for the oldest."""
 

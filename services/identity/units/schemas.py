@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from kernel.fields import CleanText, Input, Instant, Output, Title
+from kernel.fields import CleanText, Input, Instant, Output, Title, absent
 from services.identity.units.rules import DEEPEST, UnitKind
 
 UnitName = Annotated[Title, StringConstraints(strip_whitespace=True)]
@@ -22,9 +22,9 @@ class NewUnit(Input):
 class UnitChange(Input):
     """What to change; another `parent_id` moves the unit with everything below it."""
 
-    name: UnitName = Field(default_factory=str)
-    parent_id: UUID = Field(default_factory=lambda: UUID(int=0))
-    kind: UnitKind = Field(default_factory=lambda: UnitKind.TEAM)
+    name: UnitName = Field(default_factory=absent)
+    parent_id: UUID = Field(default_factory=absent)
+    kind: UnitKind = Field(default_factory=absent)
 
 
 class UnitView(Output):

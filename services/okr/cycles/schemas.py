@@ -1,17 +1,23 @@
 """Cycles and goal settings on the wire."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from kernel.fields import Day, Fraction, Input, Instant, LongText, Output, Shown, Title, Truth
+from kernel.fields import (
+    Day,
+    Fraction,
+    Input,
+    Instant,
+    LongText,
+    Output,
+    Shown,
+    Title,
+    Truth,
+    absent,
+)
 from services.okr.cycles.rules import Cadence, CycleState
-
-
-def absent() -> Any:
-    """The default of a field that a change may leave out, but not set to null."""
-    return None
 
 
 class NewCycle(Input):

@@ -16,9 +16,9 @@ from kernel.fields import (
     Title,
     Truth,
     Weight,
+    absent,
 )
 from services.okr.cycles.rules import Cadence
-from services.okr.cycles.schemas import absent
 from services.okr.objectives.rules import (
     ONE,
     Commitment,

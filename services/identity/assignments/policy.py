@@ -6,10 +6,11 @@ from uuid import UUID
 from kernel.authorization import Authority, Principal, Scope, require
 from kernel.errors import Forbidden
 from services.identity.assignments import rules
-from services.identity.catalogue.queries import ADMINISTRATOR, identity_capabilities
+from services.identity.catalogue.queries import identity_capabilities
 from services.identity.catalogue.rules import Role
 from services.identity.catalogue.rules import Scope as CatalogueScope
 from services.identity.people.models import Person
+from services.identity.people.rules import ADMINISTRATOR
 
 ASSIGN, MANAGE_PEOPLE = "roles.assign", "people.manage"
 LINE = "the people of one's reporting line"

@@ -15,8 +15,6 @@ from services.identity.catalogue.rules import (
     read_catalogue,
 )
 
-ADMINISTRATOR = "administrator"
-
 
 @cache
 def catalogue() -> Catalogue:

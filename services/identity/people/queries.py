@@ -12,8 +12,7 @@ from contracts.identity import HeldRole, PersonRecord
 from kernel.errors import NotFound
 from kernel.pagination import Page, Paged, paginate
 from services.identity.people.models import Person, RoleAssignment
-
-ADMINISTRATOR = "administrator"
+from services.identity.people.rules import ADMINISTRATOR
 
 
 @dataclass(frozen=True, slots=True)

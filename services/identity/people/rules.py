@@ -1,9 +1,11 @@
-"""Limits of people and reporting lines, and what an address and a password may be."""
+"""Limits of people and reporting lines, what an address and a password may be, and one role."""
 
 import re
 from collections.abc import Iterable
 from uuid import UUID
 
+ADMINISTRATOR = "administrator"
+"""The role outside the platforms, of which every organization has somebody."""
 MOST_PEOPLE = 100_000
 DEEPEST_LINE = 20
 MOST_UNITS_OF_ONE = 50

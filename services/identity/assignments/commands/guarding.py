@@ -8,6 +8,7 @@ from services.identity.assignments import queries
 from services.identity.organizations.queries import organization_to_change
 from services.identity.people import queries as people
 from services.identity.people.models import Person, RoleAssignment
+from services.identity.people.rules import ADMINISTRATOR
 
 
 class LastAdministrator(Conflict):
@@ -26,7 +27,7 @@ async def refuse_ending_last(
     session: AsyncSession, person: Person, ended: list[RoleAssignment]
 ) -> None:
     """409 where nobody active would be administrator any more; checked before anything else."""
-    ends = sum(role.role == people.ADMINISTRATOR for role in ended)
+    ends = sum(role.role == ADMINISTRATOR for role in ended)
     if ends and person.is_active:
         active = await people.active_administrators(session)
         if set(active) == {person.id} and active[person.id] <= ends:

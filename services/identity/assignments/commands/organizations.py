@@ -8,13 +8,14 @@ from kernel import audit, database
 from kernel.errors import Forbidden, NotFound, Unprocessable
 from services.identity.assignments import schemas
 from services.identity.catalogue.commands import publish_organization
-from services.identity.catalogue.queries import ADMINISTRATOR, catalogue, roles_of
+from services.identity.catalogue.queries import catalogue, roles_of
 from services.identity.organizations.commands import add_organization
 from services.identity.organizations.models import Organization
 from services.identity.organizations.queries import organization_by_id, organization_by_slug
 from services.identity.people import commands
 from services.identity.people.commands import passwords
 from services.identity.people.models import Person, RoleAssignment
+from services.identity.people.rules import ADMINISTRATOR
 from services.identity.units.commands import add_root, find_or_add_units
 from services.identity.units.schemas import FoundUnits, NamedUnits
 

@@ -54,6 +54,15 @@ class KeySource(Protocol):
     async def public_key(self, key_id: str) -> Any | None: ...
 
 
+def keys_of(document: dict[str, Any]) -> dict[str, Any]:
+    """`kid` → the public key, of those in a JWKS (RFC 7517) that may verify access tokens."""
+    return {
+        entry["kid"]: RSAAlgorithm.from_jwk(entry)
+        for entry in document["keys"]
+        if entry.get("kty") == "RSA" and entry.get("alg") == ALGORITHM
+    }
+
+
 class FetchedKeys:
     """Identity's JWKS, kept in memory; refreshed now and then, and once for an unknown `kid`."""
 
@@ -69,12 +78,7 @@ class FetchedKeys:
 
     async def refresh(self) -> None:
         """Ask identity for its keys now; what was known stays when it cannot be reached."""
-        document = await self._fetch()
-        self._keys = {
-            entry["kid"]: RSAAlgorithm.from_jwk(entry)
-            for entry in document["keys"]
-            if entry.get("kty") == "RSA" and entry.get("alg") == ALGORITHM
-        }
+        self._keys = keys_of(await self._fetch())
         self._fetched_at = time.monotonic()
 
     async def public_key(self, key_id: str) -> Any | None:

@@ -13,7 +13,7 @@ import aiohttp
 import jwt
 
 from kernel import logging
-from kernel.auth import ALGORITHM, TokenVerifier
+from kernel.auth import TokenVerifier, keys_of
 from kernel.errors import TooManyRequests, Unauthenticated, Unavailable
 from services.gateway.addresses import network_of
 from services.gateway.config import GatewaySettings
@@ -22,7 +22,14 @@ from services.gateway.windows import SlidingMinute
 
 _KEYS_FRESH_SECONDS = 300.0
 _COOL_DOWN_SECONDS = 5.0
-_NOT_FETCHED = (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWTError, Unavailable)
+_NOT_FETCHED = (
+    aiohttp.ClientError,
+    TimeoutError,
+    ValueError,
+    KeyError,
+    jwt.PyJWTError,
+    Unavailable,
+)
 SIGN_IN = "/v1/sessions"
 
 
@@ -45,12 +52,7 @@ class PublishedKeys:
         while True:
             self._wanted.clear()
             try:
-                published = jwt.PyJWKSet.from_dict(await self._fetch())
-                self._keys = {
-                    key.key_id: key.key
-                    for key in published.keys
-                    if key.key_id is not None and key.algorithm_name == ALGORITHM
-                }
+                self._keys = keys_of(await self._fetch())
             except _NOT_FETCHED as error:
                 logging.logger(__name__).info("keys of identity not fetched", reason=str(error))
             await asyncio.sleep(_COOL_DOWN_SECONDS if self._keys else 1)

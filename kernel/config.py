@@ -24,8 +24,6 @@ class ServiceSettings(BaseSettings):
     """Service name → its addresses, `unix:/path.sock` or `http://host:port`."""
     issuer: str
     """The public address of the gateway: the `iss` of tokens."""
-    environment: str = "development"
-    """`development` or `production`."""
     log_level: str = "info"
     """`debug`, `info`, `warning` or `error`."""
     pool_size: int = Field(default=10, ge=1, le=500)

@@ -223,7 +223,6 @@ class Installation:
         told = {
             "CAIRN_PEERS": json.dumps(self.peers()),
             "CAIRN_ISSUER": self.settings.issuer,
-            "CAIRN_ENVIRONMENT": self.settings.environment,
             "CAIRN_LOG_LEVEL": self.settings.log_level,
         }
         if name == GATEWAY:

@@ -28,8 +28,6 @@ class GatewaySettings(BaseSettings):
     """The public address: the `iss` of tokens, the server of the OpenAPI document."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Exact origins of browser applications, separated by commas; `*` is refused."""
-    environment: str = "development"
-    """`development` or `production`."""
     log_level: str = "info"
     """`debug`, `info`, `warning` or `error`."""
     gateway_openapi: Path = Path(__file__).parents[2] / "openapi" / "cairn.json"

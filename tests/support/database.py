@@ -128,7 +128,6 @@ def settings_for(server: Server, service: str, database: str) -> ServiceSettings
         peer_keys={pair: SecretStr(key) for pair, key in pairs.items()},
         peers={},
         issuer=ISSUER,
-        environment="development",
         log_level="warning",
         pool_size=int(os.environ.get("CAIRN_TEST_POOL", "5")),
         statement_cache=True,

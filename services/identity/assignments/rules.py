@@ -1,7 +1,6 @@
 """What it means to gain authority, and which of it only its holders may give (product.md 7)."""
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from uuid import UUID
 
 from services.identity.catalogue.rules import Role, Scope
@@ -9,7 +8,6 @@ from services.identity.catalogue.rules import Role, Scope
 Powers = Mapping[tuple[str, Scope], frozenset[UUID]]
 """(capability, scope) → the ids it reaches there: units, boards or people; none for org and own."""
 
-NOTHING: Powers = MappingProxyType({})
 GIVEN_FREELY = "recognition.give"
 """Thanking the whole company is no wider authority than thanking one's unit."""
 

@@ -117,12 +117,6 @@ def next_due(last: datetime, cadence: Cadence, zone: ZoneInfo) -> datetime | Non
     return _midnight(due + timedelta(days=1), zone)
 
 
-def is_due(last: datetime, cadence: Cadence, at: datetime, zone: ZoneInfo) -> bool:
-    """Whether a key result waits for a check-in."""
-    due = next_due(last, cadence, zone)
-    return due is not None and due <= at
-
-
 _WEEKS = {Cadence.WEEKLY: 1, Cadence.EVERY_2_WEEKS: 2, Cadence.EVERY_3_WEEKS: 3}
 
 

@@ -117,11 +117,8 @@ def test_a_check_in_is_due_when_its_day_has_passed_in_the_organization(last, cad
     at = datetime.fromisoformat(last)
     midnight = datetime.combine(date.fromisoformat(due), datetime.min.time(), BERLIN)
     assert rules.next_due(at, Cadence(cadence), BERLIN) == midnight
-    assert rules.is_due(at, Cadence(cadence), midnight, BERLIN)
-    assert not rules.is_due(at, Cadence(cadence), midnight - timedelta(seconds=1), BERLIN)
 
 
 def test_without_a_rhythm_nothing_is_ever_due():
     long_ago = datetime(2000, 1, 1, tzinfo=UTC)
     assert rules.next_due(long_ago, Cadence.NONE, BERLIN) is None
-    assert not rules.is_due(long_ago, Cadence.NONE, datetime.now(UTC), BERLIN)

@@ -212,10 +212,6 @@ def test_the_explanation_names_a_share_of_nothing_and_what_is_no_source():
     assert [each.exclusion for each in rules.contributions(manual)] == ["not_a_source"]
 
 
-def test_the_rules_that_need_a_measure_of_the_objective_are_not_offered_yet():
-    assert {"average", "weights", "shares", "manual"} == rules.SUPPORTED_ROLLUP_RULES
-
-
 fractions = st.decimals(0, 1, places=15)
 parts_of_all_kinds = st.lists(
     st.builds(
@@ -230,7 +226,8 @@ parts_of_all_kinds = st.lists(
     ),
     max_size=12,
 )
-rollup_rules = st.sampled_from(sorted(rules.SUPPORTED_ROLLUP_RULES))
+# `sum` and `own` need a measure on the objective itself, which it does not have yet.
+rollup_rules = st.sampled_from(["average", "weights", "shares", "manual"]).map(RollupRule)
 
 
 @given(parts_of_all_kinds, rollup_rules, st.sampled_from(RollupSources), st.randoms())

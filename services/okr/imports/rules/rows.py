@@ -5,7 +5,6 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from services.okr.cycles.rules import Cadence
 from services.okr.objectives.rules import Level, MetricKind, Outcome, UnitOfMeasure
 
 MAX_ROWS = 50_000
@@ -51,7 +50,6 @@ class ImportedCycle:
     name: str
     starts_on: date
     ends_on: date | None
-    cadence: Cadence = Cadence.NONE
 
 
 @dataclass(frozen=True, slots=True)

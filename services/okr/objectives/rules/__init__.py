@@ -54,13 +54,11 @@ from services.okr.objectives.rules.rollup import (
     split_shares,
 )
 from services.okr.objectives.rules.vocabulary import (
-    DEFAULT_ROLLUP,
     HUNDRED,
     MAX_CHILDREN,
     MAX_DEPTH,
     MAX_KEY_RESULTS,
     ONE,
-    SUPPORTED_ROLLUP_RULES,
     ZERO,
     Commitment,
     Health,
@@ -81,14 +79,12 @@ from services.okr.objectives.rules.vocabulary import (
 
 __all__ = [
     "CURRENCIES",
-    "DEFAULT_ROLLUP",
     "DEFAULT_THRESHOLDS",
     "HUNDRED",
     "MAX_CHILDREN",
     "MAX_DEPTH",
     "MAX_KEY_RESULTS",
     "ONE",
-    "SUPPORTED_ROLLUP_RULES",
     "ZERO",
     "Closing",
     "Commitment",

@@ -126,10 +126,3 @@ class OverrideMode(StrEnum):
 
     ONCE = "once"
     UNTIL_RESUMED = "until_resumed"
-
-
-# `sum` and `own` need a unit and a target on the objective itself, which it does not have yet.
-SUPPORTED_ROLLUP_RULES = frozenset(
-    {RollupRule.AVERAGE, RollupRule.WEIGHTS, RollupRule.SHARES, RollupRule.MANUAL}
-)
-DEFAULT_ROLLUP = (RollupRule.WEIGHTS, RollupSources.BOTH, RollupHealth.PACE)

@@ -9,7 +9,6 @@ cannot be reached, its rows are merely given back: they leave as soon as it is t
 what it would not take is tried later and later.
 """
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, ClassVar, Protocol
@@ -103,8 +102,8 @@ async def publish(session: AsyncSession, *events: Event) -> None:
             database.after_commit(session, wake)
 
 
-async def lease_due(session: AsyncSession, destination: str | None = None) -> list[Row[Any]]:
-    """Claim due rows that are the oldest undelivered of their resource; of any destination if None.
+async def lease_due(session: AsyncSession, destination: str) -> list[Row[Any]]:
+    """Claim a destination's due rows that are the oldest undelivered of their resource.
 
     Only the oldest: another relay may be claiming it in a transaction not yet to be seen from here,
     and its successor must not overtake it.
@@ -116,10 +115,9 @@ async def lease_due(session: AsyncSession, destination: str | None = None) -> li
         earlier.c.resource == OUTBOX.c.resource,
         earlier.c.id < OUTBOX.c.id,
     )
-    wanted = [OUTBOX.c.destination == destination] if destination is not None else []
     due = (
         select(OUTBOX.c.id)
-        .where(OUTBOX.c.due_at <= at, ~blocked, *wanted)
+        .where(OUTBOX.c.destination == destination, OUTBOX.c.due_at <= at, ~blocked)
         .order_by(OUTBOX.c.id)
         .limit(BATCH)
         .with_for_update(skip_locked=True)
@@ -134,41 +132,26 @@ async def lease_due(session: AsyncSession, destination: str | None = None) -> li
     return sorted(claimed.all(), key=lambda row: row.id)
 
 
-async def relay_once(engine: AsyncEngine, deliver: Deliver, destination: str | None = None) -> int:
+async def relay_once(engine: AsyncEngine, deliver: Deliver, destination: str) -> int:
     """One round: lease, deliver outside a transaction, forget what was taken; returns how many."""
     async with database.transaction(engine) as session:
         rows = await lease_due(session, destination)
-    by_destination: dict[str, list[Row[Any]]] = defaultdict(list)
-    for row in rows:
-        by_destination[row.destination].append(row)
-    taken: set[int] = set()
-    unreached: list[Row[Any]] = []
-    for reached, messages in by_destination.items():
-        try:
-            taken |= await deliver(reached, [_message(row) for row in messages])
-        except Unavailable:
-            unreached += messages
+    if not rows:
+        return 0
+    try:
+        taken = await deliver(destination, [_message(row) for row in rows])
+    except Unavailable:
+        async with database.transaction(engine) as session:
+            await _give_back(session, rows)
+        return 0
     async with database.transaction(engine) as session:
-        if taken:
-            await session.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(taken)))
-        await _give_back(session, unreached)
-        refused = {row.id for row in rows} - taken - {row.id for row in unreached}
-        await _put_back(session, [row for row in rows if row.id in refused])
+        await session.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(taken)))
+        await _put_back(session, [row for row in rows if row.id not in taken])
     return len(taken)
-
-
-async def drain(engine: AsyncEngine, deliver: Deliver) -> int:
-    """Rounds until one delivers nothing more."""
-    total = 0
-    while delivered := await relay_once(engine, deliver):
-        total += delivered
-    return total
 
 
 async def _give_back(session: AsyncSession, rows: list[Row[Any]]) -> None:
     """End the lease of rows that nobody has looked at; this was no attempt."""
-    if not rows:
-        return
     await session.execute(
         update(OUTBOX)
         .where(OUTBOX.c.id.in_([row.id for row in rows]))

@@ -12,6 +12,7 @@ from kernel.errors import Unavailable
 from kernel.ids import uuid7
 from kernel.outbox import OUTBOX
 from tests.kernel import toy
+from tests.support.relaying import drain
 
 
 class Named(BaseModel):
@@ -57,7 +58,7 @@ async def test_events_of_one_resource_arrive_in_order(engine):
         await publish(engine, Named(thing="one", number=number))
     receiver = Receiver()
 
-    delivered = await outbox.drain(engine, receiver)
+    delivered = await drain(engine, receiver, "okr")
 
     assert (delivered, receiver.numbers) == (5, [0, 1, 2, 3, 4])
 
@@ -71,7 +72,7 @@ async def test_a_rolled_back_change_publishes_nothing(engine):
     except KeyError:
         pass
 
-    assert await outbox.drain(engine, Receiver()) == 0
+    assert await drain(engine, Receiver(), "okr") == 0
 
 
 async def test_what_was_not_taken_comes_again_and_holds_back_its_successors(engine):
@@ -79,12 +80,12 @@ async def test_what_was_not_taken_comes_again_and_holds_back_its_successors(engi
     await publish(engine, Named(thing="one", number=1), Named(thing="one", number=2))
     receiver = Receiver()
     receiver.refuses = True
-    await outbox.relay_once(engine, receiver)
+    await outbox.relay_once(engine, receiver, "okr")
     receiver.refuses = False
 
-    at_once = await outbox.relay_once(engine, receiver)
+    at_once = await outbox.relay_once(engine, receiver, "okr")
     with clock.frozen_at(clock.now() + timedelta(minutes=1)):
-        await outbox.drain(engine, receiver)
+        await drain(engine, receiver, "okr")
 
     assert at_once == 0
     assert receiver.numbers == [1, 2]
@@ -99,8 +100,8 @@ async def test_a_destination_that_was_away_gets_everything_as_soon_as_it_is_back
         raise Unavailable
 
     for _ in range(10):
-        assert await outbox.relay_once(engine, away) == 0
-    await outbox.drain(engine, receiver)
+        assert await outbox.relay_once(engine, away, "okr") == 0
+    await drain(engine, receiver, "okr")
 
     assert receiver.numbers == [1, 2]
 
@@ -120,12 +121,12 @@ async def test_a_relay_that_dies_with_its_lease_loses_nothing(engine):
     await empty(engine)
     await publish(engine, Named(thing="one", number=1))
     async with database.transaction(engine) as session:
-        leased = await outbox.lease_due(session)
+        leased = await outbox.lease_due(session, "okr")
     receiver = Receiver()
 
-    while_leased = await outbox.relay_once(engine, receiver)
+    while_leased = await outbox.relay_once(engine, receiver, "okr")
     with clock.frozen_at(clock.now() + outbox.LEASE):
-        afterwards = await outbox.relay_once(engine, receiver)
+        afterwards = await outbox.relay_once(engine, receiver, "okr")
 
     assert (len(leased), while_leased, afterwards) == (1, 0, 1)
 
@@ -137,8 +138,8 @@ async def test_a_transaction_that_commits_late_is_still_delivered(engine):
     async with database.transaction(engine, uuid7()) as late:
         await outbox.publish(late, Named(thing="late", number=1))
         await publish(engine, Named(thing="early", number=2))
-        await outbox.drain(engine, receiver)
-    await outbox.drain(engine, receiver)
+        await drain(engine, receiver, "okr")
+    await drain(engine, receiver, "okr")
 
     assert receiver.numbers == [2, 1]
 
@@ -151,7 +152,7 @@ async def test_relays_side_by_side_deliver_each_event_once_and_in_order(engine):
 
     async def relay():
         for _ in range(40):
-            await outbox.relay_once(engine, receiver)
+            await outbox.relay_once(engine, receiver, "okr")
 
     await asyncio.gather(relay(), relay(), relay())
 

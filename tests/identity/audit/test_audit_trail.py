@@ -11,13 +11,14 @@ import asyncpg
 import pytest
 from sqlalchemy import select
 
-from kernel import clock, outbox
+from kernel import clock
 from kernel.audit import AuditEntry, entry_of
 from kernel.ids import uuid7
 from services.identity.audit import queries
 from services.identity.audit.models import RecordedEntry
 from services.identity.audit.rules import chain_key
 from tests.support.identity import internal_headers, make_company
+from tests.support.relaying import drain
 
 
 def entry(action: str = "objective.closed", **changes: Any) -> AuditEntry:
@@ -91,14 +92,12 @@ async def test_entries_that_arrive_together_have_numbers_without_gaps(company):
 
 
 async def test_identity_relays_its_own_entries_to_itself(company):
-    async def deliver_all(destination: str, messages: list[dict[str, Any]]) -> set[int]:
-        if destination != "identity":
-            return {message["id"] for message in messages}
+    async def deliver_all(_: str, messages: list[dict[str, Any]]) -> set[int]:
         headers = internal_headers(company.app, "identity")
         answer = await company.client.post("/internal/events", json=messages, headers=headers)
         return set(answer.json()["taken"])
 
-    await outbox.drain(company.engine, deliver_all)
+    await drain(company.engine, deliver_all, "identity")
 
     assert "organization.created" in [row.action for row in await kept(company)]
     assert {row.service for row in await kept(company)} == {"identity"}

@@ -65,20 +65,29 @@ async def test_a_column_without_a_migration_is_seen(empty: tuple[str, str]):
         outbox._columns.remove(outbox.c.forgotten)
 
 
-async def test_every_tenant_table_is_behind_row_security(empty: tuple[str, str], server: Server):
-    service, address = empty
-    await runner.migrate(service, address)
-    connection = await asyncpg.connect(address.replace("+asyncpg", ""))
+async def behind_row_security(connection: asyncpg.Connection) -> dict[str, bool]:
+    """Each tenant table, and whether row security holds for everybody, its owner too."""
     rows = await connection.fetch(
         "SELECT relname, relforcerowsecurity FROM pg_class c JOIN pg_attribute a"
         " ON a.attrelid = c.oid AND a.attname = 'organization_id'"
         " JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary"
         " AND a.attnum = ANY(i.indkey) WHERE c.relkind = 'r'"
     )
+    return {row["relname"]: row["relforcerowsecurity"] for row in rows}
+
+
+async def test_every_tenant_table_is_behind_row_security(empty: tuple[str, str]):
+    service, address = empty
+    await runner.migrate(service, address)
+    connection = await asyncpg.connect(address.replace("+asyncpg", ""))
+    tables = await behind_row_security(connection)
+    # The control: one that no longer is.
+    await connection.execute("ALTER TABLE idempotency_key NO FORCE ROW LEVEL SECURITY")
+    afterwards = await behind_row_security(connection)
     await connection.close()
 
-    assert rows
-    assert [row["relname"] for row in rows if not row["relforcerowsecurity"]] == []
+    assert set(tables.values()) == {True}
+    assert afterwards == tables | {"idempotency_key": False}
 
 
 async def test_a_migration_that_changes_data_sees_the_rows(empty: tuple[str, str]):

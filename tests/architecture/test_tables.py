@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import MetaData, Table, UniqueConstraint
-from sqlalchemy.orm import Mapper, configure_mappers
+from sqlalchemy import ForeignKey, MetaData, Table, UniqueConstraint
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Mapper,
+    configure_mappers,
+    mapped_column,
+    relationship,
+)
 
 from kernel.database import Tenanted, new_metadata, row_security
 
@@ -81,41 +88,73 @@ def test_every_mapped_table_is_tenanted_or_on_the_list(service):
     assert strays == [], "Derive from Tenanted, or argue for the closed list in decision 0004."
 
 
+def relationship_faults(mapper: Mapper) -> list[str]:
+    """Relationships that leave the slice of their table, or load what no query says it loads."""
+    faults = []
+    for link in mapper.relationships:
+        if link.lazy != "raise":
+            faults.append(f"{link}: say what a query loads")
+        if link.mapper.class_.__module__ != mapper.class_.__module__:
+            faults.append(f"{link} leaves its slice")
+    return faults
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_relationships_stay_inside_their_slice_and_load_nothing_by_themselves(service):
-    for mapper in mappers(service):
-        slice_of = mapper.class_.__module__
-        for relationship in mapper.relationships:
-            assert relationship.lazy == "raise", f"{relationship}: say what a query loads"
-            assert relationship.mapper.class_.__module__ == slice_of, f"{relationship} leaves"
+    assert [fault for mapper in mappers(service) for fault in relationship_faults(mapper)] == []
+
+
+def upward_references(metadata: MetaData, slices: dict[str, str], order: list[str]) -> list[str]:
+    """Foreign keys of a table to one of a higher slice; `slices`: table → its slice."""
+    return [
+        f"{table.name} → {reference.referred_table.name}"
+        for table in metadata.sorted_tables
+        for reference in table.foreign_key_constraints
+        if order.index(slices[reference.referred_table.name]) > order.index(slices[table.name])
+    ]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_foreign_keys_point_to_the_same_or_a_lower_slice(service):
-    owner = {
+    slices = {
         mapper.local_table.name: mapper.class_.__module__.split(".")[2]
         for mapper in mappers(service)
     }
-    order = LAYERS[service]
-    for table in metadata_of(service).sorted_tables:
-        for reference in table.foreign_key_constraints:
-            source, target = owner[table.name], owner[reference.referred_table.name]
-            assert order.index(target) <= order.index(source), f"{table.name} → {target}: upwards"
+
+    assert upward_references(metadata_of(service), slices, LAYERS[service]) == []
+
+
+class Careless(DeclarativeBase):
+    """The base of tables that do what the checks above look for."""
+
+    metadata = new_metadata()
+
+
+class Above(Careless):
+    __tablename__ = "above"
+    __module__ = "services.okr.alignment.models"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Below(Careless):
+    __tablename__ = "below"
+    __module__ = "services.okr.cycles.models"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    above_id: Mapped[int] = mapped_column(ForeignKey("above.id"), unique=True)
+    above: Mapped[Above] = relationship()
 
 
 def test_the_checks_see_violations():
-    """The negative control: a table that forgets its tenant."""
-    from sqlalchemy import Column, ForeignKey, Integer
-
-    careless = Table(
-        "careless",
-        new_metadata(),
-        Column("id", Integer, primary_key=True),
-        Column("other_id", Integer, ForeignKey("careless.id")),
-        UniqueConstraint("other_id"),
-    )
-
-    assert len(faults_of(careless)) == 3
+    """The negative control: a tenant forgotten three times, a reference upwards, a lazy way out."""
+    assert len(faults_of(Below.__table__)) == 3
+    slices = {"above": "alignment", "below": "cycles"}
+    assert upward_references(Careless.metadata, slices, LAYERS["okr"]) == ["below → above"]
+    assert relationship_faults(Below.__mapper__) == [
+        "Below.above: say what a query loads",
+        "Below.above leaves its slice",
+    ]
 
 
 async def test_row_security_is_on_and_forced(

@@ -108,7 +108,8 @@ class Scene:
         return await self.whole.picture(self.id)
 
     async def fold(self) -> None:
-        """Bring everything that is derived up to date."""
+        """Bring what is under way to its place, and everything that is derived up to date."""
+        await self.whole.deliver()
         token = await self.token(self.keeper)
         headers = {"Authorization": f"Bearer {token}", "Prefer": "fresh"}
         path = f"/v1/dashboards/me?cycle_id={self.year}"

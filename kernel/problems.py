@@ -21,6 +21,7 @@ from kernel.errors import (
     Unprocessable,
 )
 from kernel.idempotency import Rehearsed
+from kernel.wording import plain_words
 
 
 def answer_problems(app: FastAPI) -> None:
@@ -75,23 +76,19 @@ def _of_status(error: HTTPException) -> Problem:
 
 def _field_error(error: dict[str, Any]) -> FieldError:
     place, *path = error["loc"]
-    detail = _PLAINLY.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    detail = plain_words(error)
     if error["type"] == "json_invalid":
         return FieldError(f"The body is not valid JSON: {error['ctx']['error']}", pointer="")
+    if place == "body" and not path:
+        return FieldError(_of_the_body(error, detail), pointer="")
     if place == "body":
         escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
         return FieldError(detail, pointer="".join(f"/{part}" for part in escaped))
     return FieldError(detail, parameter=str(path[0]) if path else str(place))
 
 
-# What the validator says in its own terms, in words that name the fix.
-_PLAINLY = {
-    "extra_forbidden": "is no field of this request: remove it, or mend its spelling",
-    "missing": "is required",
-    "uuid_parsing": "must be an id, as it was answered",
-    "string_type": "must be a string",
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "list_type": "must be a list",
-    "model_attributes_type": "must be an object",
-}
+def _of_the_body(error: dict[str, Any], detail: str) -> str:
+    """What is wrong with a body as a whole; clients forget its media type more than anything."""
+    if isinstance(error.get("input"), bytes):
+        return "must be JSON: send it with `Content-Type: application/json`"
+    return f"{detail}: send a JSON object"

@@ -19,6 +19,7 @@ from fastapi import Depends, Request
 from jwt.algorithms import RSAAlgorithm
 from jwt.utils import base64url_decode, base64url_encode
 
+from kernel import parameters
 from kernel.authorization import Authority, Principal
 from kernel.bodies import strict_json
 from kernel.errors import Unauthenticated, Unavailable
@@ -26,6 +27,7 @@ from kernel.errors import Unauthenticated, Unavailable
 AUDIENCE = "cairn"
 ALGORITHM = "RS256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - the media type of RFC 9068
+EXPIRED = "This access token has expired: `POST /v1/sessions/refresh` gives the next one."
 _LEEWAY = 5
 _LONGEST_TOKEN = 8_192
 _LONGEST_LIFETIME = 300
@@ -102,7 +104,10 @@ class TokenVerifier:
         self._known: OrderedDict[bytes, Claims] = OrderedDict()
 
     async def verify(self, token: str) -> Claims:
-        """The claims of a valid token; `Unauthenticated` for any other, in the same words."""
+        """The claims of a valid token; `Unauthenticated` for any other, in the same words.
+
+        Only of a token that was good once it is told that it has expired.
+        """
         digest = hashlib.sha256(token.encode()).digest()
         if (claims := self._known.get(digest)) is not None and claims.expires_at > time.time():
             return claims
@@ -128,6 +133,8 @@ class TokenVerifier:
             expected: Any = {"audience": AUDIENCE, "issuer": self._issuer, "options": _OPTIONS}
             jwt.decode(token, key, [ALGORITHM], leeway=_LEEWAY, **expected)
             return _claims(body)
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthenticated(EXPIRED) from error
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError) as error:
             raise Unauthenticated from error
 
@@ -222,6 +229,7 @@ async def principal(request: Request) -> Principal:
         claims.session_id,
         authority,
     )
+    parameters.refuse_unknown(request)
     return caller
 
 

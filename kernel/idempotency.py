@@ -21,7 +21,7 @@ from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, 
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
-from kernel import clock, database
+from kernel import clock, database, parameters
 from kernel.authorization import Principal
 from kernel.bodies import StrictRequest
 from kernel.errors import (
@@ -95,18 +95,24 @@ class Rehearsed(Exception):  # noqa: N818 - not an error: it ends a rehearsal an
 
 
 class Operation(APIRoute):
-    """A route of the public API: strict JSON, and on POST an Idempotency-Key where one is sent."""
+    """A route of the public API: strict JSON and parameters, on POST perhaps an Idempotency-Key."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        taken = parameters.names_taken(self.dependant)
 
         async def handler(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
+            request.scope[parameters.TAKEN] = taken
             key = request.headers.get(HEADER)
             if key is None or request.method != "POST" or self.shows_a_secret:
                 return await handle(request)
             if not _KEY.match(key):
-                raise BadRequest("Idempotency-Key takes 1 to 255 printable ASCII characters.")
+                words = "takes 1 to 255 printable ASCII characters"
+                raise BadRequest(
+                    f"Idempotency-Key {words}.",
+                    errors=(FieldError(words, parameter="Idempotency-Key"),),
+                )
             request.scope["idempotency"] = (key, await _body_hash(request))
             return await _once(handle, request)
 

@@ -21,7 +21,7 @@ from sqlalchemy import Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel.auth import Actor
-from kernel.errors import BadRequest
+from kernel.errors import BadRequest, FieldError
 from kernel.fields import Output
 
 MOST = 200
@@ -59,9 +59,9 @@ class Seal:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             return json.loads(self._cipher.decrypt(raw[:12], raw[12:], context))
         except (InvalidTag, ValueError) as error:
+            words = "is not one that this list gave you for these filters: start again without it"
             raise BadRequest(
-                "The cursor is not one that this list gave you for these filters: "
-                "start again without it."
+                f"The cursor {words}.", errors=(FieldError(words, parameter="cursor"),)
             ) from error
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Header, Response
 
-from kernel.errors import BadRequest, PreconditionFailed, PreconditionRequired
+from kernel.errors import BadRequest, FieldError, PreconditionFailed, PreconditionRequired
 
 _TAG = re.compile(r'^"v([0-9]{1,15})"$')
 _NONE_SENT = 0
@@ -43,7 +43,8 @@ def expected_version(
     if if_match is None:
         return _NONE_SENT
     if (match := _TAG.match(if_match.strip())) is None:
-        raise BadRequest('If-Match must be one strong ETag as it was answered, such as "v3".')
+        words = 'must be one strong ETag as it was answered, such as "v3"'
+        raise BadRequest(f"If-Match {words}.", errors=(FieldError(words, parameter="If-Match"),))
     return int(match[1])
 
 

@@ -9,7 +9,7 @@ from kernel.idempotency import IDEMPOTENCY_KEY
 from kernel.outbox import OUTBOX
 from tests.kernel.conftest import known
 from tests.support.principals import principal
-from tests.support.tokens import headers_for
+from tests.support.tokens import claims_for, headers_for, signed
 
 
 async def names(client, caller):
@@ -95,6 +95,8 @@ async def test_without_a_token_it_is_401_even_with_a_broken_body(client):
         (b'{"name": "a", "amount": -Infinity}', "", "Infinity"),
         (b'{"name": "a", "name": "b"}', "", "twice"),
         (b'{"name": ', "", "JSON"),
+        (b"", "", "send a JSON object"),
+        (b"[]", "", "send a JSON object"),
         (b"\xff\xfe", "", "UTF-8"),
         (b"[" * 100 + b"]" * 100, "", "nested"),
         (b'{"name": "a", "amount": ' + b"9" * 5000 + b"}", "", "digits"),
@@ -112,11 +114,62 @@ async def test_a_wrong_field_is_named_with_its_fix(client, maker, body, pointer,
     assert await names(client, maker) == []
 
 
+async def test_a_body_without_its_media_type_is_told_which_to_send(client, maker):
+    headers = headers_for(maker) | {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = await client.post("/v1/things", content=b'{"name": "a"}', headers=headers)
+
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == ""
+    assert "`Content-Type: application/json`" in error["detail"]
+
+
 async def test_a_wrong_parameter_is_named(client, maker):
     answer = await client.get("/v1/things?limit=201", headers=headers_for(maker))
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == "limit"
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "words"),
+    [
+        ("limt=5", "limt", "no parameter of this operation"),
+        ("limit=5&sort=name", "sort", "no parameter of this operation"),
+        ("limit=5&limit=6", "limit", "more than once"),
+    ],
+)
+async def test_a_parameter_that_is_not_taken_is_refused(client, maker, query, parameter, words):
+    """It would otherwise be a filter that filters nothing."""
+    answer = await client.get(f"/v1/things?{query}", headers=headers_for(maker))
+
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["parameter"] == parameter
+    assert words in error["detail"]
+
+
+async def test_a_parameter_that_is_not_taken_changes_nothing(client, maker):
+    headers = headers_for(maker)
+
+    answer = await client.post("/v1/things?dry_run=1", json={"name": "one"}, headers=headers)
+
+    assert answer.status_code == 422
+    assert await names(client, maker) == []
+
+
+async def test_an_expired_token_is_told_how_to_get_the_next(client, maker):
+    claims = claims_for(maker.person_id, maker.organization_id)
+    expired = signed(claims | {"iat": claims["iat"] - 600, "exp": claims["exp"] - 600})
+
+    answer = await client.get("/v1/things", headers={"Authorization": f"Bearer {expired}"})
+
+    assert answer.status_code == 401
+    assert "/v1/sessions/refresh" in answer.json()["detail"]
+
+
+async def test_without_a_token_parameters_do_not_matter(client):
+    assert (await client.get("/v1/things?limt=5")).status_code == 401
 
 
 async def test_an_unknown_path_is_a_problem_document(client):
@@ -177,7 +230,7 @@ async def test_pages_are_complete_and_cursors_belong_to_their_list(client, maker
         (f"/v1/things?cursor={cursor}", stranger),
         (f"/v1/things/newest-first?cursor={cursor}", maker),
         (f"/v1/things?cursor={cursor[:-2]}xx", maker),
-        (f"/v1/things?q=1&cursor={cursor}", maker),
+        (f"/v1/things?name=n1&cursor={cursor}", maker),
         ("/v1/things?cursor=!", maker),
     ):
         assert (await client.get(path, headers=headers_for(caller))).status_code == 400

@@ -84,9 +84,12 @@ async def create_thing(new: NewThing, actor: Actor, session: Transaction) -> Thi
 
 
 @router.get("")
-async def list_things(actor: Actor, session: ReadOnly, page: Paging) -> PageOf[ThingView]:
-    """The things."""
-    paged = await paginate(session, select(Thing), page, by=(Thing.name, Thing.id))
+async def list_things(
+    actor: Actor, session: ReadOnly, page: Paging, name: str | None = None
+) -> PageOf[ThingView]:
+    """The things, or those of one name."""
+    found = select(Thing) if name is None else select(Thing).where(Thing.name == name)
+    paged = await paginate(session, found, page, by=(Thing.name, Thing.id))
     return PageOf[ThingView].model_validate(paged)
 
 

@@ -4,8 +4,8 @@ import asyncio
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
+from kernel import database
 from kernel.ids import uuid7
 from services.feedback.directory import queries as directory
 from services.feedback.requests import queries
@@ -262,7 +262,10 @@ async def test_without_its_lock_the_limit_would_not_hold(
         await have_counted.wait()
         return open_requests
 
-    monkeypatch.setattr(queries, "text", lambda _: text("SELECT CAST(:key AS bigint)"))
+    async def no_lock(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(database, "one_at_a_time", no_lock)
     monkeypatch.setattr(queries, "open_requests_of", meet)
 
     assert await _ask_at_once(world, owner, goal, colleague) == [201, 201, 201, 201]

@@ -5,7 +5,7 @@ The other gear, for the few hot statements, is `kernel.hot` on the same pool.
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -171,7 +171,6 @@ def new_session(engine: AsyncEngine, organization_id: UUID | None = None) -> Asy
     """A session of one tenant, or of none: then tenant tables look empty to it."""
     session = AsyncSession(engine, sync_session_class=TenantSession, expire_on_commit=False)
     session.info["organization_id"] = organization_id
-    session.info["after_commit"] = []
     return session
 
 
@@ -186,8 +185,8 @@ async def transaction(
             if read_only:
                 await session.connection(execution_options={"postgresql_readonly": True})
             yield session
-        for call in session.info["after_commit"]:
-            call()
+        if session.info.get("leaves_work") and (wake := session.info.get("wake_loops")):
+            wake()
     finally:
         in_transaction.reset(marked)
 
@@ -216,10 +215,9 @@ async def enter_tenant(session: AsyncSession, organization_id: UUID) -> None:
     )
 
 
-def after_commit(session: AsyncSession, call: Callable[[], None]) -> None:
-    """Have `call` made once the transaction is durable (it wakes loops, it does no work)."""
-    if call not in session.info["after_commit"]:
-        session.info["after_commit"].append(call)
+def leave_work(session: AsyncSession) -> None:
+    """Have the loops of this process look for it once the transaction is durable."""
+    session.info["leaves_work"] = True
 
 
 async def driver_connection(session: AsyncSession) -> asyncpg.Connection:

@@ -68,8 +68,7 @@ async def enqueue(
             due_at=due_at or clock.now(),
         )
     )
-    if (wake := session.info.get("wake_relay")) is not None:
-        database.after_commit(session, wake)
+    database.leave_work(session)
     return job_id
 
 

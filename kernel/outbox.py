@@ -95,11 +95,10 @@ def rows_of(organization_id: UUID, *events: Event) -> list[dict[str, Any]]:
 
 
 async def publish(session: AsyncSession, *events: Event) -> None:
-    """Write the events' rows in this transaction; its commit wakes the relay."""
+    """Write the events' rows in this transaction; its commit wakes the relays."""
     if rows := rows_of(session.info["organization_id"], *events):
         await session.execute(insert(OUTBOX), rows)
-        if (wake := session.info.get("wake_relay")) is not None:
-            database.after_commit(session, wake)
+        database.leave_work(session)
 
 
 async def lease_due(session: AsyncSession, destination: str) -> list[Row[Any]]:

@@ -19,7 +19,7 @@ from kernel.auth import Actor
 async def _transaction(request: Request, actor: Actor) -> AsyncIterator[AsyncSession]:
     runtime = request.app.state.runtime
     async with database.transaction(runtime.engine, actor.organization_id) as session:
-        session.info["wake_relay"] = runtime.wake.set
+        session.info["wake_loops"] = runtime.wake.set
         if "idempotency" in request.scope:
             await idempotency.begin(request, actor, await database.driver_connection(session))
         yield session
@@ -84,7 +84,7 @@ async def _hot_write(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Co
 async def _without_tenant(request: Request) -> AsyncIterator[AsyncSession]:
     runtime = request.app.state.runtime
     async with database.transaction(runtime.engine) as session:
-        session.info["wake_relay"] = runtime.wake.set
+        session.info["wake_loops"] = runtime.wake.set
         yield session
 
 

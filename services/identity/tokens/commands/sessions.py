@@ -69,7 +69,7 @@ class Issuer:
     @asynccontextmanager
     async def transaction(self, organization_id: UUID | None = None) -> AsyncIterator[AsyncSession]:
         async with database.transaction(self.engine, organization_id) as session:
-            session.info["wake_relay"] = self.wake
+            session.info["wake_loops"] = self.wake
             yield session
 
     def secret(self, purpose: str) -> bytes:
@@ -142,7 +142,7 @@ async def _record_refusal(issuer: Issuer, found: _Found, attempt: throttling.Att
     organization_id = found.organization_id or NOWHERE
     subject = ("person", found.person.id) if found.person else ("organization", organization_id)
     async with throttling.at_the_door(issuer.engine, organization_id) as session:
-        session.info["wake_relay"] = issuer.wake
+        session.info["wake_loops"] = issuer.wake
         await throttling.settle(session, attempt)
         trail = await session.begin_nested()
         await outbox.publish(session, _entry(None, "session.refused", subject))

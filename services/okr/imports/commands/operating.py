@@ -27,7 +27,7 @@ async def begin_for_operator(
     """Take files in for an organization; identity is asked before the transaction."""
     organization_id = await organization_id_of(runtime.peers["identity"], slug)
     async with database.transaction(runtime.engine, organization_id) as session:
-        session.info["wake_relay"] = runtime.wake.set
+        session.info["wake_loops"] = runtime.wake.set
         return await start_import(session, None, order, files)
 
 

@@ -56,8 +56,7 @@ async def mark_stale(
     rows = stale_mark_rows(session.info["organization_id"], objective_ids, marked_by)
     if rows:
         await session.execute(insert(STALE_OBJECTIVE), rows)
-        if (wake := session.info.get("wake_relay")) is not None:
-            database.after_commit(session, wake)
+        database.leave_work(session)
 
 
 async def mark_open(
@@ -77,8 +76,7 @@ async def mark_open(
         active = active.where(Objective.cycle_id == cycle_id)
     columns = ["organization_id", "objective_id", "marked_at", "marked_by"]
     await session.execute(insert(STALE_OBJECTIVE).from_select(columns, active))
-    if (wake := session.info.get("wake_relay")) is not None:
-        database.after_commit(session, wake)
+    database.leave_work(session)
 
 
 def objective_record(objective: Objective, state: str | None = None) -> GoalRecord:

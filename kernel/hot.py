@@ -21,7 +21,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.util import greenlet_spawn
 
-from kernel.database import TENANT_SETTING, in_transaction
+from kernel.database import COLUMN_TYPES, TENANT_SETTING, in_transaction
 
 
 @asynccontextmanager
@@ -65,6 +65,11 @@ async def _throw_away(pooled: PoolProxiedConnection) -> None:
 
 ORGANIZATION: Any = bindparam("organization_id", type_=UUIDType(as_uuid=True))
 """The parameter that every hot statement takes."""
+
+
+def parameter(name: str, kind: Any) -> Any:
+    """A parameter of a Python type, as columns of that type are stored."""
+    return bindparam(name, type_=COLUMN_TYPES.get(kind))
 
 
 def of_tenant(table: Any) -> Any:

@@ -10,10 +10,9 @@ from kernel import audit, database
 from services.demo.reading import Demo
 from services.identity.catalogue.commands import publish_organization
 from services.identity.organizations.commands import add_organization
-from services.identity.organizations.models import Organization
 from services.identity.organizations.queries import organization_by_slug
 from services.identity.people.commands import add_person, add_role
-from services.identity.people.models import Person, RoleAssignment
+from services.identity.people.models import Person
 from services.identity.units.commands import add_root, add_unit
 from services.identity.units.models import Unit
 from services.identity.units.rules import UnitKind
@@ -49,13 +48,11 @@ async def load_people(engine: AsyncEngine, demo: Demo, password_hash: str) -> Co
     async with database.transaction(engine) as session:
         organization = await add_organization(
             session,
-            Organization(
-                slug=demo.slug,
-                name=demo.organization.name,
-                platform=demo.slug,
-                time_zone=demo.organization.time_zone,
-                fiscal_year_start=demo.organization.fiscal_year_start_month,
-            ),
+            slug=demo.slug,
+            name=demo.organization.name,
+            platform=demo.slug,
+            time_zone=demo.organization.time_zone,
+            fiscal_year_start=demo.organization.fiscal_year_start_month,
         )
         await database.enter_tenant(session, organization.id)
         await publish_organization(session, organization)
@@ -91,21 +88,12 @@ async def _load_people(
         manager = people[person.manager] if person.manager is not None else None
         people[person.role] = added = await add_person(
             session,
-            Person(
-                name=person.name,
-                email=demo.address_of(person),
-                manager_id=manager.id if manager else None,
-                main_unit_id=unit_id,
-                unit_ids=[unit_id],
-                password_hash=password_hash,
-            ),
+            name=person.name,
+            email=demo.address_of(person),
+            manager_id=manager.id if manager else None,
+            main_unit_id=unit_id,
+            unit_ids=[unit_id],
+            password_hash=password_hash,
         )
-        role = RoleAssignment(
-            person_id=added.id,
-            role=person.role,
-            unit_id=unit_id,
-            project_id=None,
-            given_by=None,
-        )
-        await add_role(session, added, role)
+        await add_role(session, added, person.role, unit_id)
     return people

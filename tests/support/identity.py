@@ -28,7 +28,6 @@ from services.identity.assignments.schemas import NewOrganization
 from services.identity.people import commands as people_commands
 from services.identity.people import queries as people
 from services.identity.people.commands.passwords import hashed
-from services.identity.people.models import Person, RoleAssignment
 from services.identity.units import commands as unit_commands
 from services.identity.units import queries as units
 from services.identity.units.rules import UnitKind
@@ -86,15 +85,13 @@ class Company:
         async with self.session() as session:
             person = await people_commands.add_person(
                 session,
-                Person(
-                    manager_id=manager_id,
-                    main_unit_id=unit_id,
-                    unit_ids=[unit_id],
-                    password_hash=password_hash,
-                    is_active=is_active,
-                    **defaults | values,
-                ),
+                manager_id=manager_id,
+                main_unit_id=unit_id,
+                unit_ids=[unit_id],
+                password_hash=password_hash,
+                **defaults | values,
             )
+            person.is_active = is_active
         for role in roles:
             await self.role(person.id, role, unit_id)
         return person.id
@@ -103,14 +100,7 @@ class Company:
         """A role held at a unit, or at the root."""
         async with self.session() as session:
             person = await people.person(session, person_id)
-            given = RoleAssignment(
-                person_id=person_id,
-                role=role,
-                unit_id=unit_id or self.root_id,
-                project_id=None,
-                given_by=None,
-            )
-            await people_commands.add_role(session, person, given)
+            given = await people_commands.add_role(session, person, role, unit_id or self.root_id)
             return given.id
 
     async def actor(self, person_id: UUID) -> Principal:

@@ -18,8 +18,23 @@ class SlugIsTaken(Conflict):
     title = "The slug is taken"
 
 
-async def add_organization(session: AsyncSession, organization: Organization) -> Organization:
+async def add_organization(
+    session: AsyncSession,
+    *,
+    slug: str,
+    name: str,
+    platform: str,
+    time_zone: str,
+    fiscal_year_start: int,
+) -> Organization:
     """A new tenant, whose slug no other one has."""
+    organization = Organization(
+        slug=slug,
+        name=name,
+        platform=platform,
+        time_zone=time_zone,
+        fiscal_year_start=fiscal_year_start,
+    )
     try:
         async with session.begin_nested():
             session.add(organization)

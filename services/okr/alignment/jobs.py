@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from kernel import database, hot
 from kernel.jobs import Handler
 from services.okr.alignment import commands, queries
+from services.okr.objectives.commands import mark_open
 
 _PAUSE = 0.1
 """Seconds between folds while changes keep coming: each folds what came together."""
@@ -55,7 +56,7 @@ async def keep_folded(engine: AsyncEngine) -> bool:
 async def keep_pace(engine: AsyncEngine, organization_id: UUID, _: dict[str, Any]) -> None:
     """Mark what is active, because another day of its cycle has passed; plan tomorrow's turn."""
     async with database.transaction(engine, organization_id) as session:
-        await commands.mark_active(session)
+        await mark_open(session, marked_by=None)
         await commands.plan_pace(session)
 
 

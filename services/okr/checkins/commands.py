@@ -9,16 +9,14 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from sqlalchemy import Text, any_, bindparam, cast, insert, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy import cast, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import DateTime, Numeric
 
 from kernel import audit, clock, outbox
 from kernel.authorization import Principal, require
 from kernel.errors import Conflict, NotFound, Unprocessable
-from kernel.hot import HotStatement
+from kernel.hot import ORGANIZATION, HotStatement, parameter
 from kernel.ids import uuid7
 from services.okr.checkins import queries
 from services.okr.checkins.models import CheckIn
@@ -26,8 +24,13 @@ from services.okr.checkins.queries import Entry, Measured
 from services.okr.checkins.schemas import CheckInView, NewCheckIn
 from services.okr.cycles.rules import Cadence, elapsed_share, next_due
 from services.okr.objectives import policy
-from services.okr.objectives.commands import insert_rows
-from services.okr.objectives.models import STALE_OBJECTIVE, KeyResult, Milestone, Objective
+from services.okr.objectives.commands import (
+    STEPS_DONE,
+    insert_rows,
+    key_result_measured,
+    objective_marked,
+)
+from services.okr.objectives.models import Objective
 from services.okr.objectives.rules import (
     ZERO,
     Health,
@@ -169,7 +172,9 @@ async def _write(
         raise TakesNoCheckIns
     if measured.milestone_ids:
         done = entries[-1].milestones_done
-        await connection.execute(_STEPS.sql, *_STEPS.arguments(**values | {"steps_done": done}))
+        await connection.execute(
+            STEPS_DONE.sql, *STEPS_DONE.arguments(**values | {"steps_done": done})
+        )
     return CheckInView(
         id=entry.id,
         key_result_id=measured.id,
@@ -257,99 +262,48 @@ def _health(measured: Measured, latest: Entry, progress: Progress, zone: ZoneInf
     ).value
 
 
-def _uuid(name: str) -> Any:
-    return bindparam(name, type_=UUIDType(as_uuid=True))
-
-
-def _number(name: str) -> Any:
-    return bindparam(name, type_=Numeric())
-
-
-def _instant(name: str) -> Any:
-    return bindparam(name, type_=DateTime(timezone=True))
-
-
-def _text(name: str) -> Any:
-    return bindparam(name, type_=Text())
-
-
-_steps_done = bindparam("steps_done", type_=ARRAY(UUIDType(as_uuid=True)))
-
 # It answers the objective's state as it is now that the key result is locked: whoever closes an
 # objective locks its key results too, so that one of the two finds what the other did.
 _WRITE = HotStatement(
     select(Objective.state)
     .where(
-        Objective.organization_id == _uuid("organization_id"),
-        Objective.id == _uuid("objective_id"),
+        Objective.organization_id == ORGANIZATION,
+        Objective.id == parameter("objective_id", UUID),
     )
     .add_cte(
-        update(KeyResult)
-        .where(
-            KeyResult.organization_id == _uuid("organization_id"),
-            KeyResult.id == _uuid("key_result_id"),
-        )
-        .values(
-            current_value=_number("current_value"),
-            progress=_number("after"),
-            progress_unclamped=_number("after_unclamped"),
-            health=_text("health"),
-            is_health_stated=bindparam("is_health_stated"),
-            confidence=_number("current_confidence"),
-            last_check_in_id=_uuid("latest_id"),
-            last_check_in_at=_instant("latest_at"),
-            check_in_due_at=_instant("check_in_due_at"),
-            version=KeyResult.version + 1,
-            updated_at=_instant("at"),
-        )
-        .cte("measured"),
+        key_result_measured(),
         insert(CheckIn)
         .values(
-            organization_id=_uuid("organization_id"),
-            id=_uuid("check_in_id"),
-            key_result_id=_uuid("key_result_id"),
-            cycle_id=_uuid("cycle_id"),
-            value=_number("value"),
-            health=_text("stated_health"),
-            confidence=_number("confidence"),
-            note=_text("note"),
-            milestones_done=_steps_done,
-            measured_at=_instant("measured_at"),
-            recorded_at=_instant("at"),
-            author_id=_uuid("author_id"),
-            progress_before=_number("before"),
-            progress_after=_number("after"),
-            progress_unclamped=_number("after_unclamped"),
-            supersedes_id=_uuid("supersedes_id"),
-            origin_id=_uuid("origin_id"),
+            organization_id=ORGANIZATION,
+            id=parameter("check_in_id", UUID),
+            key_result_id=parameter("key_result_id", UUID),
+            cycle_id=parameter("cycle_id", UUID),
+            value=parameter("value", Decimal),
+            health=parameter("stated_health", str),
+            confidence=parameter("confidence", Decimal),
+            note=parameter("note", str),
+            milestones_done=parameter("steps_done", list[UUID]),
+            measured_at=parameter("measured_at", datetime),
+            recorded_at=parameter("at", datetime),
+            author_id=parameter("author_id", UUID),
+            progress_before=parameter("before", Decimal),
+            progress_after=parameter("after", Decimal),
+            progress_unclamped=parameter("after_unclamped", Decimal),
+            supersedes_id=parameter("supersedes_id", UUID),
+            origin_id=parameter("origin_id", UUID),
         )
         .cte("recorded"),
-        insert(STALE_OBJECTIVE)
-        .values(
-            organization_id=_uuid("organization_id"),
-            objective_id=_uuid("objective_id"),
-            marked_at=_instant("at"),
-            marked_by=_uuid("author_id"),
-        )
-        .cte("marked"),
+        objective_marked(),
         insert(outbox.OUTBOX)
         .values(
-            destination=_text("destination"),
-            topic=_text("topic"),
-            resource=_text("resource"),
-            organization_id=_uuid("organization_id"),
-            payload=cast(_text("payload"), JSONB),
-            created_at=_instant("at"),
-            due_at=_instant("at"),
+            destination=parameter("destination", str),
+            topic=parameter("topic", str),
+            resource=parameter("resource", str),
+            organization_id=ORGANIZATION,
+            payload=cast(parameter("payload", str), JSONB),
+            created_at=parameter("at", datetime),
+            due_at=parameter("at", datetime),
         )
         .cte("audited"),
     )
-)
-_STEPS = HotStatement(
-    update(Milestone)
-    .where(
-        Milestone.organization_id == _uuid("organization_id"),
-        Milestone.key_result_id == _uuid("key_result_id"),
-    )
-    .values(is_done=Milestone.id == any_(_steps_done))
 )

@@ -26,7 +26,7 @@ from services.identity.organizations.queries import organization_to_change
 from services.identity.organizations.schemas import OrganizationChange
 from services.identity.people import queries as people
 from services.identity.people.commands import add_person, add_role
-from services.identity.people.models import Person, RoleAssignment
+from services.identity.people.models import RoleAssignment
 from services.identity.people.schemas import NewPerson, PersonChange
 from services.identity.units import commands as unit_commands
 from services.identity.units import queries as units
@@ -79,33 +79,26 @@ class Ground:
                 self.units.append(made.id)
             for unit, manager in plan["people"]:
                 home = pick(self.units, unit)
-                person = Person(
+                person = await add_person(
+                    session,
                     name="Somebody",
                     email=f"{uuid7()}@x.example",
                     manager_id=pick([None, *self.people], manager),
                     main_unit_id=home,
                     unit_ids=[home],
-                    is_active=unit % 4 != 3,
+                    password_hash=None,
                 )
-                self.people.append((await add_person(session, person)).id)
+                person.is_active = unit % 4 != 3
+                self.people.append(person.id)
             # Those who may change anything at all, or nearly every step would be refused.
             wide = {"administrator", "organization_admin", "workspace_admin"}
             keys = list(roles_of(plan["platform"]))
             keys += 2 * [key for key in keys if key in wide]
             for who, role, unit in plan["roles"]:
                 person = await people.person(session, pick(self.people, who))
-                given = RoleAssignment(
-                    person_id=person.id,
-                    role=pick(keys, role),
-                    unit_id=pick(self.units, unit),
-                    project_id=None,
-                    given_by=None,
-                )
-                if all(
-                    (one.role, one.unit_id) != (given.role, given.unit_id)
-                    for one in person.assignments
-                ):
-                    await add_role(session, person, given)
+                given = pick(keys, role), pick(self.units, unit)
+                if all((one.role, one.unit_id) != given for one in person.assignments):
+                    await add_role(session, person, *given)
 
     async def held(self, session, index) -> RoleAssignment:
         page = [

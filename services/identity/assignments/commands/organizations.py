@@ -14,7 +14,7 @@ from services.identity.organizations.models import Organization
 from services.identity.organizations.queries import organization_by_id, organization_by_slug
 from services.identity.people import commands
 from services.identity.people.commands import passwords
-from services.identity.people.models import Person, RoleAssignment
+from services.identity.people.models import Person
 from services.identity.people.rules import ADMINISTRATOR
 from services.identity.units.commands import add_root, find_or_add_units
 from services.identity.units.schemas import FoundUnits, NamedUnits
@@ -40,13 +40,11 @@ async def create_organization(
     password_hash = await passwords.hashed(made or _given_password(new))
     organization = await add_organization(
         session,
-        Organization(
-            slug=new.slug,
-            name=new.name,
-            platform=new.platform,
-            time_zone=new.time_zone,
-            fiscal_year_start=new.fiscal_year_start,
-        ),
+        slug=new.slug,
+        name=new.name,
+        platform=new.platform,
+        time_zone=new.time_zone,
+        fiscal_year_start=new.fiscal_year_start,
     )
     await database.enter_tenant(session, organization.id)
     await publish_organization(session, organization)
@@ -102,21 +100,13 @@ async def _first_administrator(
     root = await add_root(session, new.name)
     person = await commands.add_person(
         session,
-        Person(
-            name=new.administrator_name,
-            email=new.administrator_email,
-            manager_id=None,
-            main_unit_id=root.id,
-            unit_ids=[root.id],
-            password_hash=password_hash,
-        ),
+        name=new.administrator_name,
+        email=new.administrator_email,
+        manager_id=None,
+        main_unit_id=root.id,
+        unit_ids=[root.id],
+        password_hash=password_hash,
     )
     for role in dict.fromkeys([ADMINISTRATOR, new.role or ADMINISTRATOR]):
-        await commands.add_role(
-            session,
-            person,
-            RoleAssignment(
-                person_id=person.id, role=role, unit_id=root.id, project_id=None, given_by=None
-            ),
-        )
+        await commands.add_role(session, person, role, root.id)
     return person

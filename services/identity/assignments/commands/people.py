@@ -47,14 +47,12 @@ async def create_person(session: AsyncSession, actor: Principal, new: schemas.Ne
     policy.require_may_place(actor, places)
     person = await commands.add_person(
         session,
-        Person(
-            name=new.name,
-            email=new.email,
-            manager_id=new.manager_id,
-            main_unit_id=main_unit_id,
-            unit_ids=unit_ids,
-            password_hash=password_hash,
-        ),
+        name=new.name,
+        email=new.email,
+        manager_id=new.manager_id,
+        main_unit_id=main_unit_id,
+        unit_ids=unit_ids,
+        password_hash=password_hash,
     )
     await audit.record(session, actor, "person.created", ("person", person.id))
     return person

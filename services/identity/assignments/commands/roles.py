@@ -41,13 +41,10 @@ async def create_role_assignment(
     assignment = await people_commands.add_role(
         session,
         person,
-        RoleAssignment(
-            person_id=person.id,
-            role=role.key,
-            unit_id=unit.id,
-            project_id=new.project_id,
-            given_by=actor.person_id,
-        ),
+        role.key,
+        unit.id,
+        project_id=new.project_id,
+        given_by=actor.person_id,
     )
     policy.authorise_grant(actor, before, await queries.authority_of(session, person))
     await _record(session, actor, "role_assignment.created", assignment)

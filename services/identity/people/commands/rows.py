@@ -1,6 +1,7 @@
 """Rows of people and their roles; every change is told to the other services as a whole record."""
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,11 +29,28 @@ class TooManyRoles(Conflict):
     title = "The person holds too many roles"
 
 
-async def add_person(session: AsyncSession, person: Person) -> Person:
+async def add_person(
+    session: AsyncSession,
+    *,
+    name: str,
+    email: str,
+    manager_id: UUID | None,
+    main_unit_id: UUID,
+    unit_ids: list[UUID],
+    password_hash: str | None,
+) -> Person:
     """Somebody new, within the limit and with an address of their own."""
     if await queries.count(session) >= rules.MOST_PEOPLE:
         raise TooManyPeople
-    await refuse_taken_email(session, person.email)
+    await refuse_taken_email(session, email)
+    person = Person(
+        name=name,
+        email=email,
+        manager_id=manager_id,
+        main_unit_id=main_unit_id,
+        unit_ids=unit_ids,
+        password_hash=password_hash,
+    )
     session.add(person)
     await publish_person(session, person)
     return person
@@ -73,13 +91,24 @@ async def end_sessions(session: AsyncSession, person: Person) -> None:
     await raise_epoch(session, person)
 
 
-async def add_role(session: AsyncSession, person: Person, role: RoleAssignment) -> RoleAssignment:
-    """One more role of a person."""
+async def add_role(
+    session: AsyncSession,
+    person: Person,
+    role: str,
+    unit_id: UUID,
+    *,
+    project_id: UUID | None = None,
+    given_by: UUID | None = None,
+) -> RoleAssignment:
+    """One more role of a person; without a giver it came with the organization."""
     if len(person.assignments) >= rules.MOST_ROLES_OF_ONE:
         raise TooManyRoles
-    session.add(role)
+    assignment = RoleAssignment(
+        person_id=person.id, role=role, unit_id=unit_id, project_id=project_id, given_by=given_by
+    )
+    session.add(assignment)
     await raise_epoch(session, person)
-    return role
+    return assignment
 
 
 async def remove_role(session: AsyncSession, person: Person, role: RoleAssignment) -> None:

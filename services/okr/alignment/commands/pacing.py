@@ -3,32 +3,15 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel import clock, jobs
 from services.okr.alignment import queries
 from services.okr.directory import queries as directory
-from services.okr.objectives.models import STALE_OBJECTIVE, Objective
-from services.okr.objectives.rules import ObjectiveState
 
 PACE = "pace"
 _UNDER_WAY = timedelta(hours=1)
 """A job that is due sooner is the one that plans its successor."""
-
-
-async def mark_active(session: AsyncSession) -> None:
-    """Mark every active objective: time has passed, so that its pace may have changed."""
-    active = select(
-        Objective.organization_id,
-        Objective.id,
-        literal(clock.now(), STALE_OBJECTIVE.c.marked_at.type),
-    ).where(
-        Objective.organization_id == session.info["organization_id"],
-        Objective.state == ObjectiveState.ACTIVE.value,
-    )
-    columns = ["organization_id", "objective_id", "marked_at"]
-    await session.execute(insert(STALE_OBJECTIVE).from_select(columns, active))
 
 
 async def plan_pace(session: AsyncSession) -> None:

@@ -46,9 +46,15 @@ from services.okr.objectives.commands.linking import (
     delete_alignment,
     update_alignment,
 )
+from services.okr.objectives.commands.measuring import (
+    STEPS_DONE,
+    key_result_measured,
+    objective_marked,
+)
 from services.okr.objectives.commands.overriding import override_progress, resume_progress
 from services.okr.objectives.commands.recording import (
     key_result_record,
+    mark_open,
     mark_stale,
     objective_record,
     record_change,
@@ -71,6 +77,7 @@ from services.okr.objectives.commands.refusals import (
 )
 
 __all__ = [
+    "STEPS_DONE",
     "BroughtLink",
     "CannotBeDeleted",
     "ContributesAlready",
@@ -104,9 +111,12 @@ __all__ = [
     "follow_owner",
     "insert_rows",
     "join_objective",
+    "key_result_measured",
     "key_result_record",
     "leave_objective",
+    "mark_open",
     "mark_stale",
+    "objective_marked",
     "objective_record",
     "open_for_fold",
     "override_progress",

@@ -5,6 +5,7 @@ Problem
 ├── Unauthenticated      401  no valid token
 ├── Forbidden            403  one may see it but not do it
 ├── NotFound             404  what one may not know of does not exist
+├── MethodNotAllowed     405
 ├── Conflict             409  the state of the thing forbids it
 ├── PreconditionFailed   412  `If-Match` names an older version
 ├── TooLarge             413
@@ -15,7 +16,7 @@ Problem
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -102,6 +103,16 @@ class NotFound(Problem):
 
     status = HTTPStatus.NOT_FOUND
     title = "Not found"
+
+
+class MethodNotAllowed(Problem):
+    """The method is not one of those in `Allow`."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    title = "Method not allowed"
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        super().__init__(headers={"Allow": ", ".join(sorted(allowed))})
 
 
 class Conflict(Problem):

@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
 from kernel import clock, database, parameters
+from kernel.auth import principal
 from kernel.authorization import Principal
 from kernel.bodies import StrictRequest
 from kernel.errors import (
@@ -108,6 +109,7 @@ class Operation(APIRoute):
             if key is None or request.method != "POST" or self.shows_a_secret:
                 return await handle(request)
             if not _KEY.match(key):
+                await principal(request)  # without a token, nothing but that is said
                 words = "takes 1 to 255 printable ASCII characters"
                 raise BadRequest(
                     f"Idempotency-Key {words}.",

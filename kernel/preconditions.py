@@ -5,6 +5,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Header, Response
 
+from kernel.auth import Actor
 from kernel.errors import BadRequest, FieldError, PreconditionFailed, PreconditionRequired
 
 _TAG = re.compile(r'^"v([0-9]{1,15})"$')
@@ -34,12 +35,20 @@ def tagged(response: Response, versioned: Kept) -> Kept:
 
 
 def expected_version(
+    _: Actor,
     if_match: Annotated[
         str | None,
-        Header(description='The ETag of the version you edit, such as `"v3"`.', max_length=100),
+        Header(
+            description='The ETag of the version you edit, such as `"v3"`.',
+            max_length=100,
+            json_schema_extra={"pattern": _TAG.pattern},
+        ),
     ] = None,
 ) -> int:
-    """The version named by If-Match, for `require_version`; 400 when it is no tag of ours."""
+    """The version named by If-Match, for `require_version`; 400 when it is no tag of ours.
+
+    The caller is asked for first: nobody learns more than 401 without a token.
+    """
     if if_match is None:
         return _NONE_SENT
     if (match := _TAG.match(if_match.strip())) is None:

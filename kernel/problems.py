@@ -1,5 +1,6 @@
 """One handler for each way to fail; all of them answer RFC 9457 problem documents."""
 
+from http import HTTPStatus
 from typing import Any
 
 import asyncpg
@@ -8,12 +9,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from kernel import database, logging
 from kernel.errors import (
     MEDIA_TYPE,
     BadRequest,
     FieldError,
+    MethodNotAllowed,
     NotFound,
     Problem,
     TooLarge,
@@ -22,6 +25,8 @@ from kernel.errors import (
 )
 from kernel.idempotency import Rehearsed
 from kernel.wording import plain_words
+
+METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 
 
 def answer_problems(app: FastAPI) -> None:
@@ -38,7 +43,9 @@ def answer_problems(app: FastAPI) -> None:
         return rendered(Unprocessable(errors=tuple(map(_field_error, error.errors()))))
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> Response:
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return rendered(MethodNotAllowed(_allowed(request)))
         return rendered(_of_status(error), error.status_code)
 
     @app.exception_handler(sqlalchemy.exc.SQLAlchemyError)
@@ -65,6 +72,18 @@ def rendered(error: Problem, status: int | None = None) -> JSONResponse:
     if status is not None:
         document["status"] = status
     return JSONResponse(document, document["status"], error.headers, media_type=MEDIA_TYPE)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of a path: a route that knows the path alone names only its own."""
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 def _of_status(error: HTTPException) -> Problem:

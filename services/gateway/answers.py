@@ -1,7 +1,6 @@
 """What the gateway says by itself, and what it adds to every answer: security headers and CORS."""
 
 import json
-from collections.abc import Iterable
 from http import HTTPStatus
 
 from starlette.types import Send
@@ -18,16 +17,6 @@ _REQUEST_HEADERS = (
 _EXPOSED = b"ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 _PREFLIGHT_SECONDS = b"600"
 _API_POLICY = b"default-src 'none'; frame-ancestors 'none'"
-
-
-class MethodNotAllowed(Problem):
-    """The method is not one of those in `Allow`."""
-
-    status = HTTPStatus.METHOD_NOT_ALLOWED
-    title = "Method not allowed"
-
-    def __init__(self, allowed: Iterable[str]) -> None:
-        super().__init__(headers={"Allow": ", ".join(sorted(allowed))})
 
 
 class Common:

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
 from kernel import logging
-from kernel.errors import BadRequest, NotFound, Problem, Unavailable
+from kernel.errors import BadRequest, MethodNotAllowed, NotFound, Problem, Unavailable
 from kernel.ids import uuid7
 from services.gateway import docs, framing, upstreams
 from services.gateway.access import AccessLog
-from services.gateway.answers import Common, Headers, MethodNotAllowed, send_body, send_problem
+from services.gateway.answers import Common, Headers, send_body, send_problem
 from services.gateway.config import GatewaySettings
 from services.gateway.framing import Incoming
 from services.gateway.limits import PublishedKeys, RateLimits

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from multidict import CIMultiDict, istr
 from starlette.types import Scope
 
-from kernel.errors import BadRequest
+from kernel.errors import BadRequest, MethodNotAllowed
 from services.gateway.addresses import Network, client_of
-from services.gateway.answers import MethodNotAllowed
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

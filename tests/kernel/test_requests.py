@@ -79,6 +79,31 @@ async def test_without_a_token_it_is_401_even_with_a_broken_body(client):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("header", ["If-Match", "Idempotency-Key"])
+async def test_without_a_token_it_is_401_even_with_a_broken_header(client, maker, header):
+    broken = {header: "no tag and no key"}
+    method = "PATCH" if header == "If-Match" else "POST"
+    path = f"/v1/things/{maker.person_id}" if header == "If-Match" else "/v1/things"
+
+    async def call(**extra):
+        return await client.request(method, path, json={"name": "x"}, headers=broken | extra)
+
+    assert (await call()).status_code == 401
+    assert (await call(**headers_for(maker))).status_code == 400
+
+
+async def test_another_method_is_told_all_that_the_path_takes(client, maker):
+    answer = await client.put(f"/v1/things/{maker.person_id}", headers=headers_for(maker))
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PATCH")
+    assert answer.json()["type"].endswith("/method-not-allowed")
+    assert answer.json()["status"] == 405
+    beside = await client.put("/v1/things/count", headers=headers_for(maker))
+    assert beside.headers["allow"] == "GET, PATCH"
+    internal = await client.put("/internal/events")
+    assert (internal.status_code, internal.headers["allow"]) == (405, "POST")
+
+
 @pytest.mark.parametrize(
     ("body", "pointer", "words"),
     [

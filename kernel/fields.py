@@ -1,6 +1,9 @@
 """The field types of the wire, each with its bounds, and the bases of inputs and outputs."""
 
+import re
 import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any
@@ -12,15 +15,23 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     StrictBool,
     WithJsonSchema,
 )
+from pydantic_core import CoreSchema
 
 SIGNIFICANT_DIGITS = 15
 DECIMALS = 6
 _QUANTUM = Decimal(1).scaleb(-DECIMALS)
 _LARGEST = Decimal(10) ** (SIGNIFICANT_DIGITS - DECIMALS)
+_GREATEST = 10**SIGNIFICANT_DIGITS - 1
+# RFC 3339, which is what `format` means in the document; pydantic alone would take a number of
+# seconds in a string, too.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_NO_CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
 
 
 class Input(BaseModel):
@@ -38,6 +49,21 @@ class Output(BaseModel):
 def absent() -> Any:
     """The default of a field that a change may leave out, but not set to null."""
     return None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Described:
+    """Tells the document what a validator of ours asks for beside what it sees by itself."""
+
+    keywords: dict[str, Any]
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return handler(schema) | self.keywords
+
+
+EACH_ONCE = Described({"uniqueItems": True})
 
 
 def _number_from_json(value: Any) -> Decimal:
@@ -71,12 +97,17 @@ def json_number(number: Decimal) -> int | float:
     return int(short) if short == short.to_integral_value() else float(short)
 
 
+_NUMBER: dict[str, Any] = {
+    "type": "number",
+    # Not as `multipleOf`: validators divide binary fractions and refuse what is right.
+    "description": f"At most {SIGNIFICANT_DIGITS} significant digits and {DECIMALS} decimals.",
+}
 Number = Annotated[
     Decimal,
     BeforeValidator(_number_from_json),
     AfterValidator(_carried_exactly),
     PlainSerializer(json_number, return_type=int | float, when_used="json"),
-    WithJsonSchema({"type": "number", "minimum": -1e15, "maximum": 1e15}),
+    WithJsonSchema(_NUMBER | {"minimum": -_GREATEST, "maximum": _GREATEST}),
 ]
 Shown = Annotated[
     Decimal,
@@ -85,20 +116,25 @@ Shown = Annotated[
 ]
 """A number of an answer: stored as finely as it was computed, rounded only as it leaves."""
 Fraction = Annotated[
-    Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})
+    Number, Field(ge=0, le=1), WithJsonSchema(_NUMBER | {"minimum": 0, "maximum": 1})
 ]
 Percent = Annotated[
-    Number, Field(ge=0, le=100), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})
+    Number, Field(ge=0, le=100), WithJsonSchema(_NUMBER | {"minimum": 0, "maximum": 100})
 ]
 Weight = Annotated[
-    Number, Field(ge=0, le=1000), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1000})
+    Number, Field(ge=0, le=1000), WithJsonSchema(_NUMBER | {"minimum": 0, "maximum": 1000})
 ]
 
 
-def _only_text(value: Any) -> Any:
-    if not isinstance(value, str | date | datetime):
-        raise ValueError("must be a string in ISO 8601 form")  # noqa: TRY004 - pydantic's protocol
-    return value
+def _written(form: re.Pattern[str], example: str) -> Callable[[Any], Any]:
+    """A check that a text has this form."""
+
+    def checked(value: Any) -> Any:
+        if not isinstance(value, date) and not (isinstance(value, str) and form.fullmatch(value)):
+            raise ValueError(f"must be written like {example}")
+        return value
+
+    return checked
 
 
 def _utc(value: datetime) -> datetime:
@@ -114,13 +150,15 @@ def _instant_text(value: datetime) -> str:
 
 Instant = Annotated[
     AwareDatetime,
-    BeforeValidator(_only_text),
+    BeforeValidator(_written(_INSTANT, "2026-06-30T12:00:00Z")),
     AfterValidator(_utc),
     PlainSerializer(_instant_text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Day = Annotated[
-    date, BeforeValidator(_only_text), WithJsonSchema({"type": "string", "format": "date"})
+    date,
+    BeforeValidator(_written(_DAY, "2026-06-30")),
+    WithJsonSchema({"type": "string", "format": "date"}),
 ]
 Truth = StrictBool
 
@@ -140,7 +178,13 @@ def _not_blank(text: str) -> str:
     return text
 
 
-CleanText = Annotated[str, AfterValidator(_clean)]
-Title = Annotated[CleanText, AfterValidator(_not_blank), Field(min_length=1, max_length=300)]
-ShortText = Annotated[CleanText, AfterValidator(_not_blank), Field(min_length=1, max_length=100)]
+CleanText = Annotated[str, AfterValidator(_clean), Described({"pattern": f"^[^{_NO_CONTROL}]*$"})]
+Words = Annotated[
+    CleanText,
+    AfterValidator(_not_blank),
+    Described({"pattern": rf"^[^{_NO_CONTROL}]*[^\s{_NO_CONTROL}][^{_NO_CONTROL}]*$"}),
+]
+"""Text that says something."""
+Title = Annotated[Words, Field(min_length=1, max_length=300)]
+ShortText = Annotated[Words, Field(min_length=1, max_length=100)]
 LongText = Annotated[CleanText, Field(max_length=20_000)]

@@ -42,6 +42,8 @@ _EVERYWHERE = {
 }
 _WITH_TOKEN = {401: "A valid access token is needed.", 403: "Not allowed."}
 _WITH_PRECONDITION = {412: "The version is stale.", 428: "`If-Match` is required."}
+_KEPT = ("pattern", "examples")
+"""Keywords that stand beside the alternatives of a schema."""
 _WITH_KEY = {409: "The state of the thing forbids it."}
 IDEMPOTENCY_PARAMETER: dict[str, Any] = {
     "name": "Idempotency-Key",
@@ -86,19 +88,22 @@ def _complete(method: str, operation: dict[str, Any], service: str) -> None:
     operation["x-cairn-service"] = service
     is_public = operation.get("x-cairn-public", False)
     parameters = operation.get("parameters", [])
-    has_precondition = any(parameter["name"].lower() == "if-match" for parameter in parameters)
+    preconditions = [each for each in parameters if each["name"].lower() == "if-match"]
     described = dict(_EVERYWHERE)
     if not is_public:
         operation["security"] = [{"bearer": []}]
         described |= _WITH_TOKEN
-    if has_precondition:
+    for precondition in preconditions:
+        # Its absence is refused late, after 404 and 403, so that the route takes it as optional.
+        precondition["required"] = True
         described |= _WITH_PRECONDITION
     if method == "post" and not is_public and not operation.get("x-cairn-secret"):
         operation.setdefault("parameters", []).append(IDEMPOTENCY_PARAMETER)
         described |= _WITH_KEY
     if any(parameter["in"] == "path" for parameter in parameters):
         described[404] = "It does not exist, or it is not for you to know of."
-    _never_null(operation.get("requestBody", {}).get("content", {}))
+    _never_null(list(operation.get("requestBody", {}).get("content", {}).values()))
+    _never_null(parameters)
     responses = operation["responses"]
     if "422" in responses or "requestBody" in operation or operation.get("parameters"):
         described[422] = "A field is wrong; each is named."
@@ -113,12 +118,13 @@ def _complete(method: str, operation: dict[str, Any], service: str) -> None:
         )
 
 
-def _never_null(content: dict[str, Any]) -> None:
-    """A body that may be left out is described as what it is when it is sent: null is refused."""
-    for media in content.values():
-        kinds = [kind for kind in media["schema"].get("anyOf", []) if kind.get("type") != "null"]
+def _never_null(described: list[dict[str, Any]]) -> None:
+    """What may be left out is described as what it is when it is sent: null is refused."""
+    for each in described:
+        kinds = [kind for kind in each["schema"].get("anyOf", []) if kind.get("type") != "null"]
         if len(kinds) == 1:
-            media["schema"] = kinds[0]
+            told = {name: each["schema"][name] for name in _KEPT if name in each["schema"]}
+            each["schema"] = kinds[0] | told
 
 
 def operations_list(merged: dict[str, Any]) -> str:

@@ -28,9 +28,10 @@ _OTHER_KINDS: dict[str, list[Any]] = {
 _NOT_JSON = [f"{RAW}NaN", f"{RAW}Infinity", f"{RAW}-Infinity"]
 _WRONG_FORMAT = {
     "uuid": ["", "not-an-id", "0190"],
-    "date": ["", "2026-02-30", "tomorrow", "2026-06-30T12:00:00Z"],
-    "date-time": ["", "2026-06-30T12:00:00", "tomorrow", "2026-06-30T25:00:00Z"],
+    "date": ["", "2026-02-30", "tomorrow", "2026-06-30T12:00:00Z", "1782777600"],
+    "date-time": ["", "2026-06-30T12:00:00", "tomorrow", "2026-06-30T25:00:00Z", "1782820800"],
 }
+_NO_ADDRESS = ["nobody", "@company.example", "two@@company.example"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,18 @@ def mutations(body: Any, schema: dict[str, Any]) -> Iterator[Mutation]:
             yield Mutation(changed, names, f"{pointer(place)} = {value!r:.60}")
         if described.get("type") == "object":
             yield from _members(body, schema, place, described)
+        if described.get("uniqueItems"):
+            twice = [_item_of(body, place) or sample(described["items"])] * 2
+            names = (pointer(place), pointer((*place, 1)))
+            changed = with_value(body, schema, place, twice)
+            yield Mutation(changed, names, f"{pointer(place)} names one twice")
+
+
+def _item_of(body: Any, place: Place) -> Any:
+    """The first item of the list at a place of a good body, if there is one."""
+    for part in place:
+        body = body.get(part) if isinstance(body, dict) else None
+    return body[0] if body else None
 
 
 def _members(
@@ -103,8 +116,10 @@ def _wrong_texts(schema: dict[str, Any]) -> Iterator[Any]:
             yield from _CONTROL
         if "maxLength" in schema:
             yield "x" * (schema["maxLength"] + 1)
-        if schema.get("minLength"):
-            yield ""
+        if least := schema.get("minLength"):
+            yield "x" * (least - 1)
+        if schema.get("format") == "email":
+            yield from _NO_ADDRESS
 
 
 def wrong_parameters(schema: dict[str, Any]) -> list[str]:

@@ -3,9 +3,9 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
-from kernel.fields import Day, Input, Instant, LongText, Output
+from kernel.fields import EACH_ONCE, Day, Input, Instant, Output, Words
 from services.feedback.directory.rules import GoalKind
 from services.feedback.requests.rules import (
     MOST_RECIPIENTS,
@@ -14,11 +14,7 @@ from services.feedback.requests.rules import (
     FeedbackRequestState,
 )
 
-Words = Annotated[
-    LongText,
-    Field(min_length=1, pattern=r"\S"),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 20_000, "pattern": r"\S"}),
-]
+LongWords = Annotated[Words, Field(min_length=1, max_length=20_000)]
 """What a person writes: Markdown as written, not blank, up to 20,000 characters."""
 
 
@@ -33,8 +29,8 @@ class NewFeedbackRequest(Input):
     """Named people are asked for feedback on a goal."""
 
     subject: FeedbackSubject
-    recipient_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_RECIPIENTS)]
-    question: Words
+    recipient_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_RECIPIENTS), EACH_ONCE]
+    question: LongWords
     visibility: Audience
     due_on: Day | None = None
 
@@ -42,14 +38,14 @@ class NewFeedbackRequest(Input):
 class NewFeedbackFollowUp(Input):
     """A further question to the people of an earlier request."""
 
-    question: Words
+    question: LongWords
     due_on: Day | None = None
 
 
 class FeedbackRequestEdit(Input):
     """What the asker may change; a field that is not sent stays, and so does a null question."""
 
-    question: Words | None = None
+    question: LongWords | None = None
     due_on: Day | None = None
     """Null takes the due day away."""
 
@@ -57,20 +53,20 @@ class FeedbackRequestEdit(Input):
 class NewFeedbackResponse(Input):
     """An answer to a request; its audience is the request's."""
 
-    body: Words
+    body: LongWords
 
 
 class FeedbackDecline(Input):
     """Somebody will not answer."""
 
-    reason: Words | None = None
+    reason: LongWords | None = None
 
 
 class NewFeedback(Input):
     """Unasked feedback on a goal."""
 
     subject: FeedbackSubject
-    body: Words
+    body: LongWords
     visibility: Audience
 
 

@@ -12,7 +12,7 @@ from services.identity.organizations.schemas import (
     Slug,
     TimeZone,
 )
-from services.identity.people.schemas import Email, Password, PersonName
+from services.identity.people.schemas import ChosenPassword, Email, PersonName
 
 RoleKey = Annotated[CleanText, Field(min_length=1, max_length=60)]
 
@@ -55,7 +55,7 @@ class NewOrganization(Input):
     administrator_email: Email
     administrator_name: PersonName
     role: RoleKey | None = None
-    password: Password | None = None
+    password: ChosenPassword | None = None
     """Made and answered once where none is given."""
     time_zone: TimeZone = "UTC"
     fiscal_year_start: FiscalYearStart = 1

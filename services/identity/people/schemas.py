@@ -5,8 +5,22 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
-from kernel.fields import CleanText, Input, Instant, Output, ShortText, absent
-from services.identity.people.rules import LONGEST_PASSWORD, MOST_UNITS_OF_ONE, is_address
+from kernel.fields import (
+    EACH_ONCE,
+    CleanText,
+    Described,
+    Input,
+    Instant,
+    Output,
+    ShortText,
+    absent,
+)
+from services.identity.people.rules import (
+    LONGEST_PASSWORD,
+    MOST_UNITS_OF_ONE,
+    SHORTEST_PASSWORD,
+    is_address,
+)
 
 
 def _address(text: str) -> str:
@@ -23,10 +37,20 @@ def _each_once(ids: list[UUID]) -> list[UUID]:
 
 
 PersonName = Annotated[ShortText, StringConstraints(strip_whitespace=True)]
-Email = Annotated[CleanText, Field(min_length=3, max_length=254), AfterValidator(_address)]
+Email = Annotated[
+    CleanText,
+    Field(min_length=3, max_length=254),
+    AfterValidator(_address),
+    Described({"format": "email"}),
+]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_PASSWORD)]
+ChosenPassword = Annotated[Password, Described({"minLength": SHORTEST_PASSWORD})]
+"""A new one, which the rules of passwords refuse in words of their own."""
 UnitIds = Annotated[
-    list[UUID], Field(min_length=1, max_length=MOST_UNITS_OF_ONE), AfterValidator(_each_once)
+    list[UUID],
+    Field(min_length=1, max_length=MOST_UNITS_OF_ONE),
+    AfterValidator(_each_once),
+    EACH_ONCE,
 ]
 
 
@@ -38,7 +62,7 @@ class NewPerson(Input):
     manager_id: UUID | None = None
     main_unit_id: UUID | None = None
     unit_ids: UnitIds | None = None
-    password: Password | None = None
+    password: ChosenPassword | None = None
     """12 characters at least; without one the person cannot sign in by password yet."""
 
 
@@ -58,7 +82,7 @@ class NewPassword(Input):
     """The password one has, and the one to have from now on (12 characters at least)."""
 
     current_password: Password
-    new_password: Password
+    new_password: ChosenPassword
 
 
 class HeldRoleView(Output):

@@ -1,11 +1,12 @@
 """Cycles and goal settings on the wire."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
 from kernel.fields import (
+    EACH_ONCE,
     Day,
     Fraction,
     Input,
@@ -65,14 +66,16 @@ class CycleView(Output):
     updated_at: Instant
 
 
-def _each_once(levels: list[str]) -> list[str]:
+Level = Literal["company", "unit", "individual"]
+
+
+def _each_once(levels: list[Level]) -> list[Level]:
     if len(set(levels)) != len(levels):
         raise ValueError("must name each level once")
     return levels
 
 
-Level = Annotated[str, Field(pattern="^(company|unit|individual)$")]
-Levels = Annotated[list[Level], Field(max_length=3), AfterValidator(_each_once)]
+Levels = Annotated[list[Level], Field(max_length=3), AfterValidator(_each_once), EACH_ONCE]
 
 
 class GoalSettingsChanges(Input):

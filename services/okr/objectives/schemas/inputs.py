@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from kernel.fields import (
+    EACH_ONCE,
     Day,
     Fraction,
     Input,
@@ -52,9 +53,13 @@ def _each_once(items: list[Item]) -> list[Item]:
     return items
 
 
-Contributors = Annotated[list[UUID], Field(max_length=MAX_CONTRIBUTORS), AfterValidator(_each_once)]
-Viewers = Annotated[list[UUID], Field(max_length=MAX_VIEWERS), AfterValidator(_each_once)]
-Tags = Annotated[list[ShortText], Field(max_length=MAX_TAGS), AfterValidator(_each_once)]
+Contributors = Annotated[
+    list[UUID], Field(max_length=MAX_CONTRIBUTORS), AfterValidator(_each_once), EACH_ONCE
+]
+Viewers = Annotated[
+    list[UUID], Field(max_length=MAX_VIEWERS), AfterValidator(_each_once), EACH_ONCE
+]
+Tags = Annotated[list[ShortText], Field(max_length=MAX_TAGS), AfterValidator(_each_once), EACH_ONCE]
 RolledUpBy = Literal[RollupRule.AVERAGE, RollupRule.WEIGHTS, RollupRule.SHARES, RollupRule.MANUAL]
 """The rules that can be chosen: `sum` and `own` need a measure on the objective itself."""
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
@@ -62,7 +67,7 @@ Indicator = Literal["leading", "lagging"]
 Reason = Annotated[LongText, Field(min_length=1)]
 # Said to the document as a number, which a decimal default is not.
 _WEIGHS_ONE: Any = Field(default=ONE, json_schema_extra={"default": 1})
-Chosen = Annotated[list[UUID], Field(max_length=10_000), AfterValidator(_each_once)]
+Chosen = Annotated[list[UUID], Field(max_length=10_000), AfterValidator(_each_once), EACH_ONCE]
 
 
 class NewRollup(Input):

@@ -5,11 +5,24 @@ import asyncio
 import pytest
 
 from kernel import database
+from kernel.bodies import members_of
 from kernel.idempotency import IDEMPOTENCY_KEY
 from kernel.outbox import OUTBOX
 from tests.kernel.conftest import known
 from tests.support.principals import principal
 from tests.support.tokens import claims_for, headers_for, signed
+
+
+class CountedName(str):
+    """A name that counts how often any of its kind is compared."""
+
+    comparisons = 0
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        CountedName.comparisons += 1
+        return str.__eq__(self, other)
 
 
 async def names(client, caller):
@@ -395,3 +408,13 @@ async def test_old_keys_are_cleared_away_by_later_ones(client, maker, engine):
     async with database.transaction(engine, maker.organization_id) as session:
         kept = (await session.execute(IDEMPOTENCY_KEY.select())).all()
     assert [row.key for row in kept] == ["new"]
+
+
+def test_a_name_sent_twice_is_found_without_comparing_each_with_every_other():
+    sent = [CountedName(f"name {place}") for place in range(2_000)]
+    CountedName.comparisons = 0
+
+    with pytest.raises(ValueError, match="name 1999"):
+        members_of([(name, 0) for name in [*sent, CountedName("name 1999")]])
+
+    assert CountedName.comparisons < 4 * len(sent)

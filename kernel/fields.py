@@ -31,6 +31,8 @@ _GREATEST = 10**SIGNIFICANT_DIGITS - 1
 # seconds in a string, too.
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+A_DAY = "must be a day, such as 2026-06-30"
+AN_INSTANT = "must be an instant with its offset from UTC, such as 2026-06-30T12:00:00Z"
 _NO_CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
 
 
@@ -126,12 +128,12 @@ Weight = Annotated[
 ]
 
 
-def _written(form: re.Pattern[str], example: str) -> Callable[[Any], Any]:
-    """A check that a text has this form."""
+def _written(form: re.Pattern[str], words: str) -> Callable[[Any], Any]:
+    """A check that a text has this form; `words` say what it must be."""
 
     def checked(value: Any) -> Any:
         if not isinstance(value, date) and not (isinstance(value, str) and form.fullmatch(value)):
-            raise ValueError(f"must be written like {example}")
+            raise ValueError(words)
         return value
 
     return checked
@@ -150,14 +152,14 @@ def _instant_text(value: datetime) -> str:
 
 Instant = Annotated[
     AwareDatetime,
-    BeforeValidator(_written(_INSTANT, "2026-06-30T12:00:00Z")),
+    BeforeValidator(_written(_INSTANT, AN_INSTANT)),
     AfterValidator(_utc),
     PlainSerializer(_instant_text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Day = Annotated[
     date,
-    BeforeValidator(_written(_DAY, "2026-06-30")),
+    BeforeValidator(_written(_DAY, A_DAY)),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 Truth = StrictBool

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_DAY = "must be a day, such as 2026-06-30"
-_INSTANT = "must be an instant with its offset from UTC, such as 2026-06-30T12:00:00Z"
+from kernel.fields import A_DAY, AN_INSTANT
+
 _WHOLE_NUMBER = "must be a whole number"
 _TRUTH = "must be true or false"
 _OBJECT = "must be an object"
@@ -35,12 +35,12 @@ _PLAINLY = {
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "must match {pattern}",
-    "date_parsing": _DAY,
-    "date_from_datetime_parsing": _DAY,
-    "date_from_datetime_inexact": _DAY,
-    "datetime_parsing": _INSTANT,
-    "datetime_from_date_parsing": _INSTANT,
-    "timezone_aware": _INSTANT,
+    "date_parsing": A_DAY,
+    "date_from_datetime_parsing": A_DAY,
+    "date_from_datetime_inexact": A_DAY,
+    "datetime_parsing": AN_INSTANT,
+    "datetime_from_date_parsing": AN_INSTANT,
+    "timezone_aware": AN_INSTANT,
 }
 _NOT_BLANK = r"\S"
 

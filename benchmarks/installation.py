@@ -145,11 +145,20 @@ class Cairn:
 
     def new_organization(self, slug: str) -> "Organization":
         """An organization with one person, made by the `cairn` command."""
+        said = self.command(
+            *("create-organization", slug, "--platform", _PLATFORM),
+            *("--administrator", _EMAIL, "--role", _ROLE),
+        )
+        made = re.search(r"\(id ([0-9a-f-]{36})\)", said)
+        password = re.search(r"shown this once: (\S+)", said)
+        if made is None or password is None:
+            raise DoesNotRun(f"create-organization: {said}")
+        return Organization(self, slug, UUID(made[1]), password[1])
+
+    def command(self, *arguments: str) -> str:
+        """What a `cairn` command prints; raises DoesNotRun where it fails."""
         answer = subprocess.run(
-            [
-                *(sys.executable, "-P", "-m", "services.cli", "create-organization", slug),
-                *("--platform", _PLATFORM, "--administrator", _EMAIL, "--role", _ROLE),
-            ],
+            [sys.executable, "-P", "-m", "services.cli", *arguments],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -157,11 +166,9 @@ class Cairn:
             check=False,
             timeout=SECONDS_TO_START,
         )
-        made = re.search(r"\(id ([0-9a-f-]{36})\)", answer.stdout)
-        password = re.search(r"shown this once: (\S+)", answer.stdout)
-        if made is None or password is None:
-            raise DoesNotRun(f"create-organization: {answer.stdout} {answer.stderr}")
-        return Organization(self, slug, UUID(made[1]), password[1])
+        if answer.returncode != 0:
+            raise DoesNotRun(f"cairn {arguments[0]}: {answer.stdout} {answer.stderr}")
+        return answer.stdout
 
 
 class Organization:

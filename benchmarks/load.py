@@ -234,6 +234,9 @@ async def _connected(work: Statements) -> asyncpg.Connection:
     await connection.execute(
         f"SELECT set_config('{TENANT_SETTING}', '{work.organization_id}', false)"
     )
+    if not any(operation.is_transaction for operation in work.operations):
+        # As the service's hot reads are planned: anew each time would flatter the service.
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
     return connection
 
 

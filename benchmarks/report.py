@@ -9,6 +9,7 @@ from benchmarks.installation import cores
 from benchmarks.measuring import Compared
 from benchmarks.statements import TWO_LEVELS
 from benchmarks.trial import Scale, Trial
+from services.okr.imports.rules import MAX_ROWS
 
 _EXACT = 1e-12
 _MOST_SHARE = {workloads.OBJECTIVE: 0.15, workloads.PAGE_OF_50: 0.35, workloads.CHECK_IN: 0.20}
@@ -60,8 +61,18 @@ def verdicts(trial: Trial) -> list[Verdict]:
             trial.seconds_to_first_answer <= 6,
         ),
         Verdict("outbox, events kept", "each once", f"{lost:,} of 3,000", lost == 3000, True),
+        *_of_import(trial),
     ]
     return found
+
+
+def _of_import(trial: Trial) -> list[Verdict]:
+    rate, megabytes = trial.imported_rows_a_second, trial.import_peak * 1024 / 1e6
+    what = f"import of {MAX_ROWS:,} rows"
+    return [
+        Verdict(what, "≥ 2,000 rows/s", f"{rate:,.0f} rows/s", rate >= 2000),
+        Verdict(f"{what}, peak memory of okr", "< 300 MB", f"{megabytes:,.0f} MB", megabytes < 300),
+    ]
 
 
 def _at_least(what: str, share: float, least: float, of: str) -> Verdict:
@@ -291,6 +302,5 @@ _GROWTH_NOT_MEASURED = """
 """
 _NOT_MEASURED = """- The gateway beside nginx in its place: nginx is no part of the project.
 - `as_of` dashboards and trees: the API does not have them yet.
-- Import of 50,000 rows.
 - More than one process of a service, and a database on another machine.
 """

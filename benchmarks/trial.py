@@ -1,22 +1,25 @@
 """One run from an empty folder to all figures; what is measured later disturbs nothing before."""
 
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 
-from benchmarks import checks, seeding, statements, workloads
+from benchmarks import checks, importing, seeding, statements, workloads
 from benchmarks.checks import Lag
 from benchmarks.installation import Cairn, Organization, driver_arguments, memory_of
 from benchmarks.load import Load, Requests
 from benchmarks.measuring import Compared, Figures, Generator, figures_of
 from benchmarks.seeding import Seeded
 from benchmarks.workloads import Workload
+from services.okr.imports.rules import MAX_ROWS
 
 WHOLE_TREE_KEY_RESULTS = 14_043
 """Of 4,681 objectives: five full levels of a tree of fan-out 8."""
@@ -58,6 +61,9 @@ class Trial:
     memory_after_trees: dict[str, dict[str, int]] = field(default_factory=dict)
     requests_before_memory: int = 0
     seconds_to_first_answer: float = 0.0
+    imported_rows_a_second: float = 0.0
+    import_peak: int = 0
+    """kB of okr, which had begun anew before the import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,8 @@ async def conduct(bench: Bench, sizes: list[int], trial: Trial) -> None:
     await _measure_whole_tree(bench, trial)
     await _measure_start(bench.cairn, first, trial)
     bench.say(f"First answer with data after {trial.seconds_to_first_answer:.1f} s.")
+    _measure_import(bench.cairn, trial)
+    bench.say(f"Import of {MAX_ROWS:,} rows: {trial.imported_rows_a_second:,.0f} rows a second.")
 
 
 async def _prepared(bench: Bench, size: int) -> tuple[Organization, Scale]:
@@ -289,3 +297,11 @@ async def _measure_start(cairn: Cairn, organization: Organization, trial: Trial)
     cairn.start()
     await cairn.wait_until_open(path, token)
     trial.seconds_to_first_answer = time.perf_counter() - began
+
+
+def _measure_import(cairn: Cairn, trial: Trial) -> None:
+    """As many rows as one import may have, into an organization of their own."""
+    organization = cairn.new_organization("bench-import")
+    with tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder:
+        found = importing.imported(cairn, organization.slug, Path(folder))
+    trial.imported_rows_a_second, trial.import_peak = found

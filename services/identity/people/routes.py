@@ -1,4 +1,4 @@
-"""The operations that read the directory, and one's own password; the rest is with assignments."""
+"""The operations that read the directory; those that change it are with the assignments."""
 
 from typing import Annotated
 from uuid import UUID
@@ -11,13 +11,12 @@ from kernel.errors import NotFound, problems
 from kernel.fields import CleanText
 from kernel.pagination import Paged, PageOf, Paging
 from kernel.preconditions import tagged
-from kernel.transactions import ReadOnly, Transaction
-from services.identity.people import commands, queries, schemas
+from kernel.transactions import ReadOnly
+from services.identity.people import queries, schemas
 from services.identity.people.models import Person
 
 people = new_router("people", "/v1/people")
-me = new_router("me", "/v1/me")
-ROUTERS = [people, me]
+ROUTERS = [people]
 
 
 @people.get("", response_model=PageOf[schemas.PersonView])
@@ -42,13 +41,3 @@ async def list_people(
 async def get_person(person_id: UUID, _: Actor, session: ReadOnly, response: Response) -> Person:
     """One person with their units, manager and roles."""
     return tagged(response, await queries.person(session, person_id))
-
-
-@me.put("/password", status_code=204)
-async def change_password(wanted: schemas.NewPassword, actor: Actor, session: Transaction) -> None:
-    """Choose another password; all your sessions end, this one too.
-
-    There is no `If-Match`: a password is never shown, so it has no ETag to name; the current
-    password is what proves that you change what you know.
-    """
-    await commands.change_password(session, actor, wanted)

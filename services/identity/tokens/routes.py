@@ -1,4 +1,4 @@
-"""Operations on sessions, on oneself, and the public keys."""
+"""Operations on sessions, on oneself and one's password, and the public keys."""
 
 from typing import Annotated, cast
 from uuid import UUID
@@ -10,6 +10,7 @@ from kernel.auth import Actor
 from kernel.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated, problems
 from kernel.pagination import Paged, PageOf, Paging
 from kernel.transactions import ReadOnly, Transaction
+from services.identity.people.schemas import NewPassword
 from services.identity.tokens import commands, queries
 from services.identity.tokens.commands.sessions import Origin
 from services.identity.tokens.queries import SigningKeys
@@ -60,6 +61,7 @@ def _own_session_id(actor: Actor) -> UUID:
 
 
 Issuing = Annotated[commands.Issuer, Depends(_issuer)]
+From = Annotated[Origin, Depends(_origin)]
 
 
 @sessions.post(
@@ -72,7 +74,7 @@ Issuing = Annotated[commands.Issuer, Depends(_issuer)]
 async def sign_in(
     wanted: NewSession,
     issuer: Issuing,
-    origin: Annotated[Origin, Depends(_origin)],
+    origin: From,
     response: Response,
 ) -> commands.IssuedTokens:
     """Begin a session: an access token for five minutes, and a refresh token for the next.
@@ -141,6 +143,16 @@ async def list_my_permissions(actor: Actor) -> PermissionsView:
     """What you may do by your roles, and because of which."""
     held = queries.permissions(actor)
     return PermissionsView(items=[PermissionView.model_validate(item) for item in held])
+
+
+@me.put("/password", status_code=204, responses=problems(TooManyRequests))
+async def change_password(wanted: NewPassword, actor: Actor, issuer: Issuing, origin: From) -> None:
+    """Choose another password; all your sessions end, this one too.
+
+    There is no `If-Match`: a password is never shown, so it has no ETag to name; the current
+    password is what proves that you change what you know. Wrong ones count like failed sign-ins.
+    """
+    await commands.change_password(issuer, actor, wanted, origin)
 
 
 @keys.get("/jwks.json", openapi_extra=PUBLIC)

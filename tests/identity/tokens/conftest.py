@@ -65,6 +65,13 @@ class Visitor:
         headers = {"Authorization": f"Bearer {access_token}", "X-Request-Id": "same"}
         return await self.client.request(method, path, headers=headers)
 
+    async def choose(self, access_token: str, current_password: str) -> httpx2.Response:
+        """Choose another password, naming the current one."""
+        self.app.state.runtime.authorities.forget()
+        body = {"current_password": current_password, "new_password": "quite another password"}
+        headers = {"Authorization": f"Bearer {access_token}", "X-Forwarded-For": self.address}
+        return await self.client.put("/v1/me/password", json=body, headers=headers)
+
     async def person(self, *roles: str, password: str = PASSWORD) -> tuple[UUID, str]:
         """Somebody who can sign in: id and address."""
         person_id = await self.company.person(*roles, password=password)

@@ -270,6 +270,38 @@ async def test_when_hashing_is_busy_nothing_is_counted(visitor, monkeypatch):
     assert (await visitor.sign_in()).status_code == 201
 
 
+async def test_with_a_token_the_password_is_guessed_no_faster_than_without(visitor, quick):
+    token = (await visitor.signed_in())["access_token"]
+    looked_at_before = len(quick)
+
+    answers = [await visitor.choose(token, WRONG) for _ in range(PAIR + 5)]
+
+    assert [answer.status_code for answer in answers] == [422] * PAIR + [429] * 5
+    assert len(quick) - looked_at_before == PAIR
+    assert (await visitor.choose(token, PASSWORD)).status_code == 429, "nor by the right one then"
+    assert (await visitor.sign_in(password=WRONG)).status_code == 429, "both ways count together"
+
+
+async def test_of_many_parallel_guesses_with_a_token_ten_are_looked_at(visitor, quick):
+    token = (await visitor.signed_in())["access_token"]
+    looked_at_before = len(quick)
+
+    answers = await asyncio.gather(*(visitor.choose(token, WRONG) for _ in range(60)))
+
+    assert {answer.status_code for answer in answers} <= {422, 429}
+    assert len(quick) - looked_at_before <= PAIR
+
+
+async def test_a_guess_with_a_token_is_in_the_trail(visitor, company):
+    token = (await visitor.signed_in())["access_token"]
+
+    await visitor.choose(token, WRONG)
+
+    entries = [entry for entry in await company.told("audit") if "password" in entry["action"]]
+    assert [entry["action"] for entry in entries] == ["person.password_refused"]
+    assert entries[0]["actor_id"] == str(company.administrator_id)
+
+
 async def test_refused_sign_ins_are_in_the_trail_and_name_nobody_unknown(visitor, company):
     await visitor.sign_in(password=WRONG)
     await visitor.sign_in("nobody@company.example")

@@ -1,6 +1,5 @@
-"""The changes of people: passwords, and rows that are told to the other services."""
+"""The changes of people: rows that are told to the other services."""
 
-from services.identity.people.commands.passwords import change_password
 from services.identity.people.commands.rows import (
     EmailIsTaken,
     TooManyPeople,
@@ -21,7 +20,6 @@ __all__ = [
     "TooManyRoles",
     "add_person",
     "add_role",
-    "change_password",
     "change_person",
     "end_sessions",
     "publish_person",

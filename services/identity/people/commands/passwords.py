@@ -10,14 +10,9 @@ from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from kernel import audit
-from kernel.authorization import Principal
 from kernel.errors import TooManyRequests, Unprocessable
-from services.identity.organizations import queries as organizations
-from services.identity.people import queries, rules, schemas
-from services.identity.people.commands.rows import end_sessions
+from services.identity.people import rules
 
 MOST_WAITING = 20
 # OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane.
@@ -88,35 +83,3 @@ def require_good(password: SecretStr, pointer: str, known_words: Iterable[str]) 
     if (fault := rules.fault_of_password(clear, known_words)) is not None:
         raise Unprocessable.field(pointer, f"The password {fault}.")
     return clear
-
-
-async def change_password(
-    session: AsyncSession, actor: Principal, wanted: schemas.NewPassword
-) -> None:
-    """Another password for oneself; every session of the person ends.
-
-    The turn is taken before the first statement: who waits for it holds no connection. The lock
-    comes last: nobody waits for a hash.
-    """
-    async with TURNS.turn():
-        person = await queries.person(session, actor.person_id)
-        organization = await organizations.organization(session)
-        known_words = (person.email, person.email.partition("@")[0], person.name, organization.slug)
-        clear = require_good(wanted.new_password, "/new_password", known_words)
-        checked = person.password_hash
-        current = wanted.current_password.get_secret_value()
-        if not await asyncio.to_thread(_verified, current, checked):
-            raise wrong_password()
-        password_hash = await asyncio.to_thread(_ARGON.hash, clear)
-    await organizations.organization_to_change(session)
-    person = await queries.person(session, actor.person_id)
-    if person.password_hash != checked:
-        raise wrong_password()
-    person.password_hash = password_hash
-    await end_sessions(session, person)
-    await audit.record(session, actor, "person.password_changed", ("person", person.id))
-
-
-def wrong_password() -> Unprocessable:
-    """The refusal of a current password that is none, or no longer."""
-    return Unprocessable.field("/current_password", "This is not the current password.")

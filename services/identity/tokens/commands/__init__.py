@@ -1,6 +1,7 @@
 """The changes of sessions and keys: signing in, refreshing, ending, and rotating."""
 
 from services.identity.tokens.commands.keys import keep_signing_keys, rotate_signing_key
+from services.identity.tokens.commands.own_password import change_password
 from services.identity.tokens.commands.sessions import (
     IssuedTokens,
     Issuer,
@@ -20,6 +21,7 @@ __all__ = [
     "RefreshTokenIsOver",
     "SignInRefused",
     "TooManyFailures",
+    "change_password",
     "end_all_sessions",
     "end_own_session",
     "end_person_sessions",

@@ -1,5 +1,6 @@
 """One handler for each way to fail; all of them answer RFC 9457 problem documents."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -27,6 +28,7 @@ from kernel.idempotency import Rehearsed
 from kernel.wording import plain_words
 
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
+MOST_ERRORS = 100
 
 
 def answer_problems(app: FastAPI) -> None:
@@ -40,7 +42,7 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong_fields(_: Request, error: RequestValidationError) -> Response:
-        return rendered(Unprocessable(errors=tuple(map(_field_error, error.errors()))))
+        return rendered(_unprocessable(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -91,6 +93,14 @@ def _of_status(error: HTTPException) -> Problem:
     kind = kinds.get(error.status_code, BadRequest)
     detail = None if error.status_code in kinds else str(error.detail)
     return kind(detail, headers=error.headers)
+
+
+def _unprocessable(errors: Sequence[dict[str, Any]]) -> Unprocessable:
+    """The problem of wrong fields; a body may hold a hundred thousand that nobody would read."""
+    is_too_long = len(errors) > MOST_ERRORS
+    detail = f"Many fields are wrong; the first {MOST_ERRORS} are named below."
+    named = tuple(map(_field_error, errors[:MOST_ERRORS]))
+    return Unprocessable(detail if is_too_long else None, errors=named)
 
 
 def _field_error(error: dict[str, Any]) -> FieldError:

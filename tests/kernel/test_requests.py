@@ -418,3 +418,14 @@ def test_a_name_sent_twice_is_found_without_comparing_each_with_every_other():
         members_of([(name, 0) for name in [*sent, CountedName("name 1999")]])
 
     assert CountedName.comparisons < 4 * len(sent)
+
+
+@pytest.mark.parametrize(("wrong", "named"), [(100, 100), (101, 100)])
+async def test_of_many_wrong_fields_the_first_hundred_are_named(client, maker, wrong, named):
+    body = {"name": "a"} | {f"extra {place}": 0 for place in range(wrong)}
+
+    answer = await client.post("/v1/things", json=body, headers=headers_for(maker))
+
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == named
+    assert ("the first 100" in answer.json()["detail"]) == (wrong > named)

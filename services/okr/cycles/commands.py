@@ -24,6 +24,7 @@ from services.okr.cycles.rules import (
     CycleState,
     date_faults,
     next_state,
+    states_before,
 )
 from services.okr.cycles.schemas import CycleChanges, GoalSettingsChanges, NewCycle
 
@@ -123,7 +124,10 @@ def following_state(cycle: Cycle, action: CycleAction) -> CycleState:
     """The state after an action; 409 where the cycle's state forbids it."""
     following = next_state(CycleState(cycle.state), action)
     if following is None:
-        raise CycleStateForbids(f"The cycle is {cycle.state}: {action.value} is not possible now.")
+        possible = " or ".join(state.value for state in states_before(action))
+        raise CycleStateForbids(
+            f"The cycle's state is {cycle.state}; {action.value} needs {possible}."
+        )
     return following
 
 

@@ -61,6 +61,11 @@ def next_state(state: CycleState, action: CycleAction) -> CycleState | None:
     return _NEXT.get((state, action))
 
 
+def states_before(action: CycleAction) -> list[CycleState]:
+    """The states in which an action is possible."""
+    return [state for state, possible in _NEXT if possible is action]
+
+
 def takes_objectives(state: CycleState) -> bool:
     """Whether objectives may be made in the cycle or moved into it."""
     return state is not CycleState.CLOSED

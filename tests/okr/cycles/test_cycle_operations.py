@@ -144,7 +144,8 @@ async def test_states_follow_each_other(world: World, manager: UUID) -> None:
     assert (await step("review"))["state"] == "review"
     assert (await step("activate"))["state"] == "active"
     assert (await step("close"))["state"] == "closed"
-    await step("activate", 409)
+    refused = await step("activate", 409)
+    assert refused["detail"] == "The cycle's state is closed; activate needs planning or review."
     await world.call(manager, "PATCH", path, version=5, json={"name": "x"}, status=409)
     reopened = await step("reopen", reason="A late number")
     assert (reopened["state"], reopened["state_reason"]) == ("review", "A late number")

@@ -27,6 +27,11 @@ def test_a_cycle_goes_from_planning_to_closed_and_back_only_by_reopening(state, 
     assert rules.next_state(state, action) == POSSIBLE.get((state, action))
 
 
+def test_an_action_knows_the_states_that_it_needs():
+    assert rules.states_before(CycleAction.ACTIVATE) == [CycleState.PLANNING, CycleState.REVIEW]
+    assert rules.states_before(CycleAction.REOPEN) == [CycleState.CLOSED]
+
+
 def test_a_closed_cycle_takes_no_objectives():
     assert [s for s in CycleState if not rules.takes_objectives(s)] == [CycleState.CLOSED]
 

@@ -83,7 +83,7 @@ def test_a_source_id_is_taken_once():
 def test_an_unknown_unit_refuses_its_row_and_what_hangs_below():
     plan = planned(goal("a", unit="Moon", line=2), key_result("k", "a", line=3))
     assert refused(plan) == [
-        (2, "unit", "there is no unit 'Moon'; make it first or import with create_units"),
+        (2, "unit", "there is no unit 'Moon'; make it first, or let create_units make it"),
         (3, "parent_row_id", "its parent a was refused"),
     ]
     assert [*plan.objectives, *plan.key_results] == []

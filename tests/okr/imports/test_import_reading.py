@@ -114,8 +114,8 @@ def test_a_cell_beyond_the_limit_is_named_with_its_line():
 @pytest.mark.parametrize(
     ("heading", "reason"),
     [
-        ("", "no heading"),
-        ("colour,size", "no heading"),
+        ("", "is empty"),
+        ("colour,size", "none of the columns of this format: "),
         ('"name', "never closed"),
         ("name,value,name", "twice"),
     ],

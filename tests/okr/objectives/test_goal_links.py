@@ -45,9 +45,12 @@ async def test_a_goal_cannot_hang_below_itself(world: World, owner: UUID, cycle:
     await link(world, owner, top, top, 409)
     problem = await link(world, owner, top, bottom, 409)
     assert problem["type"].endswith("/would-make-cycle")
+    assert [error["pointer"] for error in problem["errors"]] == ["/id"]
     await link(world, owner, top, await world.key_result(middle), 409)
     body = {"parent": below(bottom)}
-    await world.call(owner, "PATCH", f"/v1/objectives/{top.id}", version=1, json=body, status=409)
+    path = f"/v1/objectives/{top.id}"
+    problem = await world.call(owner, "PATCH", path, version=1, json=body, status=409)
+    assert [error["pointer"] for error in problem["errors"]] == ["/parent/id"]
 
 
 async def together(

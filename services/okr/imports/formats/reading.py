@@ -88,8 +88,11 @@ def open_csv(name: str, data: bytes, known_columns: set[str]) -> CsvFile:
     headings = {separator: _heading(text, separator) for separator in _SEPARATORS}
     separator = max(headings, key=lambda each: len(known_columns & set(headings[each])))
     columns = headings[separator]
+    if not text.strip():
+        raise FileRefused("the file is empty")
     if not known_columns & set(columns):
-        raise FileRefused("the first line is no heading that this format knows")
+        known = ", ".join(sorted(known_columns))
+        raise FileRefused(f"the first line names none of the columns of this format: {known}")
     twice = next((column for column in columns if columns.count(column) > 1), None)
     if twice is not None:
         raise FileRefused("the column stands twice in the heading", column=twice)

@@ -117,7 +117,7 @@ def _unit_fault(goal: ImportedGoal, units: set[str]) -> Fault | None:
     if goal.unit.casefold() in units:
         return None
     return Fault(
-        "unit", f"there is no unit {goal.unit!r}; make it first or import with create_units"
+        "unit", f"there is no unit {goal.unit!r}; make it first, or let create_units make it"
     )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel import audit, clock
 from kernel.authorization import Principal, require
-from kernel.errors import NotFound, Unprocessable
+from kernel.errors import FieldError, NotFound, Unprocessable
 from kernel.preconditions import require_version
 from services.okr.objectives import policy, queries
 from services.okr.objectives.commands.placing import require_editable
@@ -121,7 +121,8 @@ async def connect(
         raise LinkExists
     above = await queries.ancestors(session, parent.id)
     if child.id in above:
-        raise WouldMakeCycle
+        words = "lies below this objective: name another goal, or cut the link between them first"
+        raise WouldMakeCycle(errors=(FieldError(words, pointer=f"{pointer}/id"),))
     below = 1 if is_new else await queries.height(session, child.id)
     if max(above.values()) + below > MAX_DEPTH:
         raise LimitReached(f"Goals hang at most {MAX_DEPTH} levels deep.")

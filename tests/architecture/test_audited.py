@@ -17,11 +17,13 @@ from tests.support.whole import Whole, changed
 WITHOUT_ENTRY: dict[str, str] = {}
 """Writes that leave no entry, each with its reason. The list may only shrink."""
 
+_GUESSES = {"sign_in_counter"}
 BESIDE: dict[str, tuple[set[str], str]] = {
     "sign_in": (
-        {"sign_in_counter"},
+        _GUESSES,
         "failures are forgotten at the door once the session stands; no connection is held between",
     ),
+    "change_password": (_GUESSES, "the current password is guarded at the same door"),
 }
 """Tables that a write changes in another transaction as well, each with its reason."""
 

@@ -342,11 +342,26 @@ async def test_every_forged_token_gets_the_same_answer(company):
 async def test_the_words_of_a_refusal_do_not_say_what_was_wrong(company):
     claims = claims_for(company.administrator_id, company.id)
     texts = set()
-    for name in ("alg none", "exp past", "kid unknown", "org missing", "signed by a stranger"):
-        headers = {"Authorization": f"Bearer {FORGED[name](claims)}", "X-Request-Id": "same"}
+    expired = claims | {"iat": int(time.time()) - 900, "exp": int(time.time()) - 600}
+    forged = [
+        FORGED[name](claims)
+        for name in ("alg none", "kid unknown", "org missing", "signed by a stranger")
+    ]
+    for text in [*forged, FORGED["signed by a stranger"](expired)]:
+        headers = {"Authorization": f"Bearer {text}", "X-Request-Id": "same"}
         texts.add((await company.client.get("/v1/me", headers=headers)).text)
 
     assert len(texts) == 1
+
+
+async def test_only_a_token_that_was_good_once_is_told_that_it_has_expired(company):
+    claims = claims_for(company.administrator_id, company.id)
+    headers = {"Authorization": f"Bearer {FORGED['exp past'](claims)}"}
+
+    answer = await company.client.get("/v1/me", headers=headers)
+
+    assert answer.status_code == 401
+    assert "POST /v1/sessions/refresh" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,10 @@ class Authorities:
 
 
 async def principal(request: Request) -> Principal:
-    """The caller of a public operation."""
+    """The caller of a public operation; where there is a body, known before it is read."""
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is not None:
+        return known
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated

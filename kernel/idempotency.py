@@ -101,10 +101,14 @@ class Operation(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         taken = parameters.names_taken(self.dependant)
+        takes_a_body_of_somebody = self.body_field is not None and not self.is_for_anybody
 
         async def handler(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
             request.scope[parameters.TAKEN] = taken
+            if takes_a_body_of_somebody:
+                # Else whoever has no token could have megabytes taken in and parsed.
+                await principal(request)
             key = request.headers.get(HEADER)
             if key is None or request.method != "POST" or self.shows_a_secret:
                 return await handle(request)
@@ -119,6 +123,11 @@ class Operation(APIRoute):
             return await _once(handle, request)
 
         return handler
+
+    @property
+    def is_for_anybody(self) -> bool:
+        """Operations that need no token."""
+        return bool((self.openapi_extra or {}).get("x-cairn-public"))
 
     @property
     def shows_a_secret(self) -> bool:

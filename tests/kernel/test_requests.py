@@ -117,6 +117,22 @@ async def test_another_method_is_told_all_that_the_path_takes(client, maker):
     assert (internal.status_code, internal.headers["allow"]) == (405, "POST")
 
 
+@pytest.mark.parametrize("keys", [{}, {"Idempotency-Key": "k"}], ids=["", "with a key"])
+async def test_whoever_has_no_token_has_nothing_read(client, maker, keys):
+    parts = []
+
+    async def body():
+        parts.append(b'{"name": "a"}')
+        yield parts[-1]
+
+    sent = {"Content-Type": "application/json"} | keys
+    answer = await client.post("/v1/things", content=body(), headers=sent)
+    assert (answer.status_code, parts) == (401, [])
+
+    answer = await client.post("/v1/things", content=body(), headers=sent | headers_for(maker))
+    assert (answer.status_code, len(parts)) == (201, 1), "the control: somebody's body is read"
+
+
 @pytest.mark.parametrize(
     ("body", "pointer", "words"),
     [

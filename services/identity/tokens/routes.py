@@ -33,6 +33,8 @@ ROUTERS = (sessions, me, keys, people)
 
 PUBLIC = {"x-cairn-public": True}
 SECRET = {"x-cairn-public": True, "x-cairn-secret": True}
+ANYBODYS_BODY = 16 * 1024
+"""Bytes of a body that is read before anybody knows who sends it."""
 
 
 def _issuer(request: Request) -> commands.Issuer:
@@ -70,6 +72,7 @@ From = Annotated[Origin, Depends(_origin)]
     status_code=201,
     openapi_extra=SECRET,
     responses=problems(Unauthenticated, TooManyRequests),
+    max_body_size=ANYBODYS_BODY,
 )
 async def sign_in(
     wanted: NewSession,
@@ -91,6 +94,7 @@ async def sign_in(
     response_model=TokensView,
     openapi_extra=SECRET,
     responses=problems(Unauthenticated),
+    max_body_size=ANYBODYS_BODY,
 )
 async def refresh_session(
     wanted: Refreshing, issuer: Issuing, response: Response

@@ -76,6 +76,16 @@ async def test_whoever_may_not_in_hears_the_same(visitor, company):
     assert answers[0].status_code == 401
 
 
+async def test_what_is_read_of_somebody_unknown_is_short(visitor):
+    """The longest credentials that there can be, as escapes of twelve bytes, are read."""
+    longest = {"email": "\U0001f600" * 254, "password": "\U0001f600" * 1024}
+    assert (await visitor.sign_in(**longest)).status_code == 401
+
+    for path in ("/v1/sessions", "/v1/sessions/refresh"):
+        answer = await visitor.client.post(path, json={"refresh_token": "x" * 20_000})
+        assert answer.status_code == 413
+
+
 @asynccontextmanager
 async def statements_of(app):
     seen: list[str] = []

@@ -101,8 +101,7 @@ class Principal:
                 return unit is not None and same(unit, grant.unit_id)
             case Scope.REPORTS:
                 return person is not None and one_of(person, self.authority.reports)
-            case Scope.OWN:
-                return person is not None and same(person, self.person_id)
+        return person is not None and same(person, self.person_id)  # Scope.OWN
 
 
 def is_sql(value: Any) -> TypeGuard[ColumnElement[Any]]:

@@ -13,11 +13,10 @@ class StrictRequest(Request):
     """A request whose JSON is read strictly: no NaN, no name twice, no deep nesting."""
 
     async def json(self) -> Any:
-        if not hasattr(self, "_strict_json"):
-            self._strict_json = strict_json(await self.body())
-            if self._strict_json is None:
-                raise json.JSONDecodeError("null is no body; leave it out", "null", 0)
-        return self._strict_json
+        value = strict_json(await self.body())
+        if value is None:
+            raise json.JSONDecodeError("null is no body; leave it out", "null", 0)
+        return value
 
 
 def strict_json(body: bytes) -> Any:

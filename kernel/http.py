@@ -41,20 +41,21 @@ class ServiceClient:
         if self.is_away or not self._clients:
             raise Unavailable(f"{self._callee} is not answering.")
         headers = {"Authorization": f"Bearer {signed_call(self._key, self._caller, self._callee)}"}
-        for attempt in range(1, 1 + (_TRIES if method in _SAFE else 1)):
+        tries_left = _TRIES if method in _SAFE else 1
+        while True:
+            tries_left -= 1
             try:
                 async with asyncio.timeout(deadline):
                     response = await self._next().request(method, path, headers=headers, **options)
             except (httpx2.HTTPError, TimeoutError) as error:
-                if attempt == _TRIES or method not in _SAFE:
+                if not tries_left:
                     raise self._failed(str(error)) from error
-                await asyncio.sleep(0.1 * attempt)
+                await asyncio.sleep(0.1 * (_TRIES - tries_left))
                 continue
             if response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
                 raise self._failed(f"it answered {response.status_code}")
             self._failures = 0
             return response
-        raise AssertionError("unreachable: the last try returns or raises")
 
     @property
     def is_away(self) -> bool:

@@ -164,12 +164,9 @@ async def _once(
 
 
 async def begin(request: Request, actor: Principal, driver: asyncpg.Connection) -> None:
-    """Called by the transaction of a request: wait for a twin, then find the kept answer if any."""
-    if (sent := request.scope.get("idempotency")) is None:
-        return
-    attempt = Attempt(
-        actor.organization_id, actor.person_id, request.scope["path"], sent[0], sent[1]
-    )
+    """Called by a transaction whose request has a key: wait for a twin, then find the answer."""
+    key, body_hash = request.scope["idempotency"]
+    attempt = Attempt(actor.organization_id, actor.person_id, request.scope["path"], key, body_hash)
     try:
         await driver.execute("SET LOCAL lock_timeout = '2s'")
         await driver.execute("SELECT pg_advisory_xact_lock($1)", attempt.lock)

@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging as standard
+import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table
 from sqlalchemy.dialects.postgresql import UUID
 
-from kernel import clock, database, http, logging
+from kernel import clock, database, http, logging, openapi
 from kernel.authorization import all_of, any_of, as_sql, holds_id, one_of, require, same
 from kernel.errors import Forbidden, NotFound, Unavailable, problems
 from kernel.fields import json_number
@@ -133,8 +135,34 @@ def test_a_grant_reaches_by_the_targets_place():
         require(actor.holds("f"))
 
 
-async def serving(answers):
-    """A peer on loopback that gives these (delay, status) answers in turn, then 200s."""
+def test_a_grant_on_a_board_reaches_that_board_alone():
+    board, unit = uuid7(), uuid7()
+    on_unit = principal("c@board", unit_id=unit)
+    grants = tuple(replace(grant, project_id=board) for grant in on_unit.authority.grants)
+    actor = replace(on_unit, authority=replace(on_unit.authority, grants=grants))
+
+    assert actor.holds("c", project=board)
+    assert not actor.holds("c", project=uuid7())
+    assert not actor.holds("c", unit=unit)
+
+
+def test_two_services_may_share_a_schema_and_not_merely_its_name():
+    def document(kind):
+        components = {"schemas": {"Thing": {"type": kind}}, "securitySchemes": {}}
+        return {"paths": {}, "components": components}
+
+    merged = openapi.merge([document("object"), document("object")], "Toys", "1")
+
+    assert merged["components"]["schemas"] == {"Thing": {"type": "object"}}
+    with pytest.raises(ValueError, match="the schema Thing differently"):
+        openapi.merge([document("object"), document("array")], "Toys", "1")
+
+
+async def serving(answers, path=None):
+    """A peer that gives these (delay, status) answers in turn, then 200s.
+
+    It listens on the Unix socket `path`, or else on loopback.
+    """
     seen = []
 
     async def handle(reader, writer):
@@ -148,6 +176,8 @@ async def serving(answers):
             await writer.drain()
         writer.close()
 
+    if path is not None:
+        return await asyncio.start_unix_server(handle, path), f"unix:{path}", seen
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seen
 
@@ -164,6 +194,18 @@ async def test_a_safe_call_is_tried_again_and_another_is_not():
     finally:
         await client.close()
         server.close()
+
+
+async def test_a_peer_may_listen_on_a_unix_socket():
+    with tempfile.TemporaryDirectory() as folder:  # a short path: a socket's name has a limit
+        server, address, seen = await serving([], f"{folder}/peer")
+        client = http.ServiceClient("okr", "identity", [address], "k" * 32)
+        try:
+            assert (await client.call("GET", "/x")).status_code == 200
+            assert seen == ["GET"]
+        finally:
+            await client.close()
+            server.close()
 
 
 async def test_the_breaker_opens_after_five_failures_and_closes_again():

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -49,6 +50,17 @@ def test_the_bounds_of_a_number_are_the_last_that_it_takes():
     for bound, beyond in ((said["minimum"], -1), (said["maximum"], 1)):
         assert takes(Number, bound)
         assert not takes(Number, bound + beyond)
+
+
+def test_a_number_is_taken_from_our_own_code_as_well_as_from_json():
+    assert takes(Number, Decimal("1.5"))
+    assert not takes(Number, "1.5")
+
+
+@pytest.mark.parametrize("edge", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"])
+def test_an_instant_outside_of_the_years_that_utc_has_is_refused(edge: str):
+    assert not takes(Instant, edge)
+    assert takes(Instant, edge[:-6] + "Z")
 
 
 INSTANTS = {

@@ -83,6 +83,23 @@ async def test_a_job_whose_runner_died_is_taken_by_the_next(engine):
     assert (while_leased, afterwards, counting.done) == (False, True, 1)
 
 
+async def test_a_job_that_takes_long_keeps_its_lease(engine, monkeypatch):
+    monkeypatch.setattr(jobs, "LEASE", timedelta(seconds=0.3))
+    job_id = await enqueue(engine)
+    leases = []
+
+    async def work_until_the_lease_is_longer(*_):
+        async with asyncio.timeout(30):
+            while len(set(leases)) < 3:
+                async with database.transaction(engine) as session:
+                    due_at = select(JOB.c.due_at).where(JOB.c.id == job_id)
+                    leases.append(await session.scalar(due_at))
+
+    assert await jobs.run_due_job(engine, {"count": work_until_the_lease_is_longer})
+    assert leases == sorted(leases)
+    assert await state_of(engine, job_id) == "done"
+
+
 async def test_two_runners_never_take_the_same_job(engine):
     for _ in range(10):
         await enqueue(engine)

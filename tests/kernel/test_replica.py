@@ -167,6 +167,16 @@ async def test_an_older_record_and_the_same_again_change_nothing(copy: Copy):
     assert (row.title, row.epoch, row.version) == ("New", 2, 3)
 
 
+async def test_an_older_record_of_a_unit_moves_nothing(copy: Copy):
+    root, other = unit(), unit()
+    new = unit(other.id, version=3)
+    await copy.take(root, other, new)
+
+    await copy.take(new.model_copy(update={"version": 2, "parent_id": root.id}))
+
+    assert (await copy.rows(copy.tables.unit))[new.id].path == [other.id, new.id]
+
+
 async def test_a_move_takes_everybody_below_along(copy: Copy):
     top, middle, bottom = line(3)
     other = person()

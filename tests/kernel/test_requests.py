@@ -3,11 +3,14 @@
 import asyncio
 
 import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
-from kernel import database
+from kernel import database, inbox
 from kernel.bodies import members_of
-from kernel.idempotency import IDEMPOTENCY_KEY
+from kernel.idempotency import IDEMPOTENCY_KEY, Attempt
 from kernel.outbox import OUTBOX
+from tests.kernel import toy
 from tests.kernel.conftest import known
 from tests.support.principals import principal
 from tests.support.tokens import claims_for, headers_for, signed
@@ -151,8 +154,11 @@ async def test_whoever_has_no_token_has_nothing_read(client, maker, keys):
         (b'{"name": ', "", "JSON"),
         (b"", "", "send a JSON object"),
         (b"[]", "", "send a JSON object"),
+        (b"null", "", "leave it out"),
         (b"\xff\xfe", "", "UTF-8"),
         (b"[" * 100 + b"]" * 100, "", "nested"),
+        (b'{"a": ' * 100 + b"1" + b"}" * 100, "", "nested"),
+        (b'{"name": "a", "amount": 1e400}', "/amount", "finite"),
         (b'{"name": "a", "amount": ' + b"9" * 5000 + b"}", "", "digits"),
     ],
 )
@@ -364,6 +370,34 @@ async def test_twins_with_one_key_have_one_effect(client, maker):
     assert await names(client, maker) == ["t"]
 
 
+async def test_a_twin_that_takes_long_is_told_to_come_again(client, maker, engine):
+    attempt = Attempt(maker.organization_id, maker.person_id, "/v1/things", "k1", b"")
+    headers = headers_for(maker) | {"Idempotency-Key": "k1"}
+    async with engine.begin() as running:
+        await running.execute(select(func.pg_advisory_xact_lock(attempt.lock)))
+
+        answer = await client.post("/v1/things", json={"name": "a"}, headers=headers)
+
+    assert answer.status_code == 409
+    assert answer.json()["type"].endswith("/still-running")
+    assert await names(client, maker) == []
+    again = await client.post("/v1/things", json={"name": "a"}, headers=headers)
+    assert again.status_code == 201
+
+
+async def test_what_writes_nothing_keeps_no_answer_and_is_computed_again(client, maker):
+    async def found():
+        headers = headers_for(maker) | {"Idempotency-Key": "k1"}
+        answer = await client.post("/v1/things/search", json={"name": "a"}, headers=headers)
+        assert answer.status_code == 200
+        return answer.json()["amount"]
+
+    before = await found()
+    await client.post("/v1/things", json={"name": "a"}, headers=headers_for(maker))
+
+    assert (before, await found()) == (0, 1)
+
+
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256])
 async def test_a_key_must_be_printable_and_short(client, maker, key):
     headers = headers_for(maker) | {"Idempotency-Key": key}
@@ -405,6 +439,20 @@ async def test_a_database_that_lets_nobody_in_is_a_503(client, maker, refusing_c
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert "The database is not answering" in answer.json()["detail"]
+
+
+async def test_events_that_come_while_the_database_lets_nobody_in_are_sent_again_at_once(
+    engine, maker, refusing_connections
+):
+    """One that is merely not taken would wait longer and longer."""
+    message = inbox.Message(
+        id=1, topic="toy.named.v1", organization_id=maker.organization_id, payload={"name": "n"}
+    )
+
+    with pytest.raises(DBAPIError) as refused:
+        await inbox.receive(engine, toy.service().subscribers, [message])
+
+    assert database.is_away(refused.value)
 
 
 async def test_old_keys_are_cleared_away_by_later_ones(client, maker, engine):

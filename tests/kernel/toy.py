@@ -106,6 +106,13 @@ async def count_things(actor: Actor, connection: HotRead) -> Amount:
     return Amount(amount=await connection.fetchval("SELECT count(*)::numeric FROM thing"))
 
 
+@router.post("/search")
+async def search_things(sought: NewThing, actor: Actor, session: ReadOnly) -> Amount:
+    """How many have this name: a question with a body, which changes nothing."""
+    found = select(func.count()).select_from(Thing).where(Thing.name == sought.name)
+    return Amount(amount=Decimal(await session.scalar(found) or 0))
+
+
 @router.post("/hot", status_code=201)
 async def create_hot(new: NewThing, actor: Actor, connection: HotWrite) -> ThingView:
     """Make a thing by the hot gear."""

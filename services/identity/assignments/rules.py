@@ -38,8 +38,7 @@ def covers(held: Powers, capability: str, scope: Scope, reach: frozenset[UUID]) 
             return bool(reach) and reach <= units | boards
         case Scope.REPORTS:
             return reach <= held.get((capability, Scope.REPORTS), frozenset())
-        case Scope.OWN:
-            return any(name == capability for name, _ in held)
+    return any(name == capability for name, _ in held)  # Scope.OWN
 
 
 def takes_the_organization(role: Role) -> bool:

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.okr.imports.formats.reading import LONGEST_CELL, FileRefused, decoded, open_csv
+from services.okr.imports.formats.reading import (
+    LONGEST_CELL,
+    MOST_COLUMNS,
+    FileRefused,
+    decoded,
+    open_csv,
+)
 
 KNOWN = {"name", "value"}
 LETTERS = "name,value\nGröße „déjà vu“,1\n"
@@ -129,3 +135,18 @@ def test_whatever_the_bytes_a_file_is_read_or_refused(data):
     with contextlib.suppress(FileRefused):
         for row in open_csv("file.csv", b"name,value\n" + data, KNOWN).rows():
             assert (row.fault is None) == (set(row.cells) == KNOWN)
+
+
+def test_a_heading_of_very_many_columns_is_refused_before_they_are_compared():
+    """Whatever separates them: no cell is too long by the other separators."""
+    columns = [f"c{place}" + (";\t" if place % 500 == 0 else "") for place in range(100_000)]
+
+    line, reason = refused(",".join(["name", *columns]).encode())
+
+    assert (line, reason) == (1, "the heading has 100,001 columns; 100 is the limit")
+
+
+def test_a_heading_of_a_hundred_columns_is_read():
+    columns = ["name", *(f"c{place}" for place in range(MOST_COLUMNS - 1))]
+
+    assert rows(",".join(columns) + "\n" + "x," * (MOST_COLUMNS - 1) + "y\n")[0][0] == 2

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from services.okr.imports.rules import Place
 
 LONGEST_CELL = 30_000
+MOST_COLUMNS = 100
 _SEPARATORS = (",", ";", "\t")
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -93,6 +94,8 @@ def open_csv(name: str, data: bytes, known_columns: set[str]) -> CsvFile:
     if not known_columns & set(columns):
         known = ", ".join(sorted(known_columns))
         raise FileRefused(f"the first line names none of the columns of this format: {known}")
+    if len(columns) > MOST_COLUMNS:
+        raise FileRefused(f"the heading has {len(columns):,} columns; {MOST_COLUMNS} is the limit")
     twice = next((column for column in columns if columns.count(column) > 1), None)
     if twice is not None:
         raise FileRefused("the column stands twice in the heading", column=twice)

@@ -30,8 +30,9 @@ _GREATEST = 10**SIGNIFICANT_DIGITS - 1
 # RFC 3339, which is what `format` means in the document; pydantic alone would take a number of
 # seconds in a string, too.
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-A_DAY = "must be a day, such as 2026-06-30"
+# Far from the ends of the calendar: neither a day later nor another zone leads out of it.
+_DAY = re.compile(r"(19|20|21)\d\d-\d\d-\d\d", re.ASCII)
+A_DAY = "must be a day from 1900 to 2199, such as 2026-06-30"
 AN_INSTANT = "must be an instant with its offset from UTC, such as 2026-06-30T12:00:00Z"
 _NO_CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
 
@@ -160,7 +161,7 @@ Instant = Annotated[
 Day = Annotated[
     date,
     BeforeValidator(_written(_DAY, A_DAY)),
-    WithJsonSchema({"type": "string", "format": "date"}),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": "^(19|20|21)"}),
 ]
 Truth = StrictBool
 

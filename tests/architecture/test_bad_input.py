@@ -268,6 +268,18 @@ async def _days_in_order(scene: Scene) -> tuple[str, Call, str]:
     return "create_cycle", replace(call, body=call.body | days), "/ends_on"
 
 
+async def _end_of_the_calendar(scene: Scene) -> tuple[str, Call, str]:
+    """A day later there is no day: every fold of the organization would fail."""
+    call = await CALLS["create_cycle"](scene.standing())
+    return "create_cycle", replace(call, body=call.body | {"ends_on": "9999-12-31"}), "/ends_on"
+
+
+async def _beginning_of_the_calendar(scene: Scene) -> tuple[str, Call, str]:
+    """East of Greenwich it begins before the first day of UTC."""
+    call = await CALLS["create_cycle"](scene.standing())
+    return "create_cycle", replace(call, body=call.body | {"starts_on": "0001-01-01"}), "/starts_on"
+
+
 async def _days_around(scene: Scene) -> tuple[str, Call, str]:
     call = await CALLS["create_cycle"](scene.standing())
     days = {"starts_on": "2025-12-01", "ends_on": "2026-02-01"}
@@ -346,6 +358,8 @@ async def _simple_password(scene: Scene) -> tuple[str, Call, str]:
     "contradiction",
     [
         _days_in_order,
+        _beginning_of_the_calendar,
+        _end_of_the_calendar,
         _days_around,
         _cycle_below_itself,
         _unit_below_itself,

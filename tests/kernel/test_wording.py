@@ -76,8 +76,8 @@ def words_for(field: str, value: Any) -> str:
         ("only", "green", "must be red"),
         ("thing_id", "abc", "must be an id, as it was answered"),
         ("thing_id", 5, "must be an id, as it was answered"),
-        ("day", "tomorrow", "must be a day, such as 2026-06-30"),
-        ("day", "2026-02-30", "must be a day, such as 2026-06-30"),
+        ("day", "tomorrow", "must be a day from 1900 to 2199, such as 2026-06-30"),
+        ("day", "2026-02-30", "must be a day from 1900 to 2199, such as 2026-06-30"),
         (
             "instant",
             "2026-06-30T12:00:00",

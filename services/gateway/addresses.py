@@ -26,14 +26,3 @@ def _is_in(address: str, networks: tuple[Network, ...]) -> bool:
     except ValueError:
         return False
     return any(parsed in network for network in networks)
-
-
-@lru_cache(maxsize=1024)
-def network_of(address: str) -> str:
-    """Whom an address stands for: of IPv6 a whole /64, which one customer is given."""
-    if ":" not in address:
-        return address
-    try:
-        return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
-    except ValueError:
-        return address

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from services.gateway.addresses import client_of, network_of
+from kernel.addresses import network_of
+from services.gateway.addresses import client_of
 from tests.gateway.standins import ISSUER, until
 
 

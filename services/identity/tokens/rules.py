@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from jwt.algorithms import RSAAlgorithm
 
+from kernel.addresses import network_of
+
 ACCESS_LIFETIME = timedelta(minutes=5)
 IDLE_LIFETIME = timedelta(days=30)
 """A session that is not refreshed for so long is over."""
@@ -145,14 +147,16 @@ class Counter:
 def counters_of(key: bytes, organization: str, email: str, address: str) -> list[Counter]:
     """What an attempt counts for, whether the account exists or not.
 
+    An address of IPv6 counts as its network: its customer has all the others in it as well.
+
     Only hashes under a key are kept: the table tells nobody who tried to sign in. In the order of
     the hashes, so that two attempts never wait for each other.
     """
-    account = f"{organization}\n{email.lower()}"
+    account, network = f"{organization}\n{email.lower()}", network_of(address)
     texts = {
-        "account_at_address": f"{account}\n{address}",
+        "account_at_address": f"{account}\n{network}",
         "account": account,
-        "address": address,
+        "address": network,
     }
     counters = [
         Counter(hmac.digest(key, f"{kind}\n{text}".encode(), "sha256"), MOST_FAILURES[kind], kind)

@@ -87,5 +87,5 @@ async def visitor(live, company) -> AsyncIterator[Visitor]:
     async with httpx2.AsyncClient(transport=transport, base_url="http://cairn.test") as client:
         from kernel.ids import uuid7
 
-        # An address of its own: what other tests count does not count here.
-        yield Visitor(client, live, company, f"2001:db8::{uuid7().hex[-4:]}:{uuid7().hex[-4:]}")
+        # A network of its own: what other tests count does not count here.
+        yield Visitor(client, live, company, f"2001:db8:{uuid7().hex[-4:]}:{uuid7().hex[-4:]}::1")

@@ -211,6 +211,18 @@ async def test_guesses_from_many_addresses_are_limited_for_an_account(visitor, q
     assert answers == [401] * ACCOUNT + [429] * (50 - ACCOUNT)
 
 
+async def test_the_addresses_of_one_customer_are_one(visitor, quick):
+    """Of IPv6 everybody has a /64: without it a guess would have an address of its own."""
+    network = visitor.address.removesuffix("1")
+
+    answers = [
+        await visitor.sign_in(f"p{number}@company.example", WRONG, address=f"{network}{number:x}")
+        for number in range(ADDRESS + 5)
+    ]
+
+    assert [answer.status_code for answer in answers] == [401] * ADDRESS + [429] * 5
+
+
 async def test_guesses_from_elsewhere_never_keep_the_owner_out(visitor, quick):
     """Where somebody has signed in before, only failures from there count."""
     await visitor.signed_in()

@@ -3,14 +3,16 @@
 import asyncio
 import json
 import os
+import socket
 import stat
 import sys
 
 import pytest
 
 from services import doctor
+from services.cli import upkeep
 from services.data_folder import DataFolder
-from services.installation import GATEWAY, SERVICES
+from services.installation import GATEWAY, SERVICES, CannotRun, InstallationSettings
 
 
 async def cairn(*arguments: str, **settings: str) -> tuple[int, str]:
@@ -51,6 +53,80 @@ async def test_migrate_prepares_any_server_and_hands_each_process_its_own_settin
         assert root not in str(told)
         assert set(json.loads(told["CAIRN_PEERS"])) == set(SERVICES)
         assert ("CAIRN_SERVICE_DATABASE_URL" in told) == (name != GATEWAY)
+
+
+@pytest.fixture
+def prepared(ground, tmp_path, no_settings) -> DataFolder:
+    """A data folder whose database is somebody else's server."""
+    # Another secret would change the passwords of the server's roles.
+    no_settings.setenv("CAIRN_SECRET", ground.installation.keys.root)
+    no_settings.setenv("CAIRN_DATA", str(tmp_path / "data"))
+    no_settings.setenv("CAIRN_DATABASE_URL", ground.server.text.replace("+asyncpg", ""))
+    return DataFolder(tmp_path / "data")
+
+
+async def test_settings_that_cannot_be_written_name_the_option(prepared, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(CannotRun, match=r"--write-settings: .*name another folder"):
+        await upkeep.migrate(InstallationSettings.read(), tmp_path / "file", lambda _: None)
+
+
+async def test_migrating_twice_changes_nothing_and_doctor_is_content(prepared):
+    said: list[str] = []
+    for _ in range(2):
+        said.clear()
+        await upkeep.migrate(InstallationSettings.read(), None, said.append)
+    assert not any("Migrated" in line for line in said)
+
+    said.clear()
+    await doctor.examine(said.append)
+
+    for subject in (
+        "database",
+        "database settings",
+        "clock",
+        *(f"schema of {s}" for s in SERVICES),
+    ):
+        assert any(line.startswith(f"ok     {subject}: ") for line in said), subject
+
+
+async def test_migrate_joins_the_database_of_a_cairn_that_runs(prepared):
+    said: list[str] = []
+    prepared.prepare()
+    with prepared.locked():
+        await upkeep.migrate(InstallationSettings.read(), None, said.append)
+
+    assert "Preparing the databases and their roles." in said
+
+
+async def test_doctor_names_each_process_that_does_not_answer(prepared, no_settings):
+    prepared.prepare()
+    no_settings.setenv("CAIRN_PORT", "1")
+    with prepared.locked():
+        sockets = prepared.path / "sockets"
+        prepared.write_running({"okr": [f"unix:{sockets}/okr-0.sock"]}, sockets)
+
+        wrong = {one.subject: one.text async for one in doctor.findings() if not one.is_right}
+
+    assert "not ready at unix:" in wrong["okr"]
+    assert "not ready at http://127.0.0.1:1" in wrong["gateway"]
+
+
+async def test_doctor_finds_a_schema_that_is_behind(prepared, monkeypatch):
+    await upkeep.migrate(InstallationSettings.read(), None, lambda _: None)
+    monkeypatch.setattr(doctor, "head", lambda _: "the next")
+
+    finding = await found("schema of okr")
+
+    assert not finding.is_right
+    assert finding.text.endswith("not the next: run `cairn migrate`")
+
+
+async def test_doctor_says_that_the_database_is_away(folder, no_settings):
+    no_settings.setenv("CAIRN_DATABASE_URL", "postgresql://nobody:x@127.0.0.1:1/postgres")
+
+    assert not (await found("database")).is_right
 
 
 async def found(subject: str) -> doctor.Finding:
@@ -105,3 +181,38 @@ async def test_doctor_ends_with_an_error_when_something_is_wrong(folder):
 
     with pytest.raises(doctor.CannotRun, match="1 of the things above"):
         await doctor.examine(said.append)
+
+
+async def test_doctor_knows_what_the_first_start_makes(tmp_path, no_settings):
+    no_settings.setenv("CAIRN_DATA", str(tmp_path / "none"))
+
+    finding = await found("data folder")
+
+    assert finding.is_right
+    assert "is made by the first `cairn up`" in finding.text
+
+
+async def test_doctor_finds_an_address_that_something_else_uses(folder, no_settings):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        no_settings.setenv("CAIRN_PORT", str(other.getsockname()[1]))
+
+        finding = await found("port")
+
+    assert not finding.is_right
+    assert "choose another port" in finding.text
+
+
+def test_doctor_knows_servers_that_are_too_old_or_may_lose_what_they_confirmed():
+    assert not doctor._recent(14).is_right
+    assert doctor._recent(18).is_right
+    finding = doctor._settings({"fsync": "on"}, {"fsync": "off"})
+    assert not finding.is_right
+    assert "fsync is off instead of on" in finding.text
+
+
+async def test_doctor_finds_a_full_disk_and_an_old_python(folder, monkeypatch):
+    monkeypatch.setattr(doctor, "LEAST_SPACE", 1 << 62)
+    monkeypatch.setattr(doctor, "OLDEST_PYTHON", (99, 0))
+
+    assert "make room on the disk" in (await found("disk space")).text
+    assert "is too old" in (await found("Python")).text

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 MAKE = shutil.which("make") or "make"
 ROOT = Path(__file__).parents[2]
 COMMANDS = {"run", "test", "check", "api", "migrate", "demo", "bench"}
@@ -77,6 +79,52 @@ def test_what_is_installed_is_made_anew_only_when_the_lock_changes(tmp_path):
     assert "pip install" not in make("--dry-run", "demo", cwd=tmp_path).stdout
     os.utime(installed, (0, 0))
     assert "--require-hashes" in make("--dry-run", "demo", cwd=tmp_path).stdout
+
+
+HALF_TRIED = """
+def half(number):
+    if number % 2:
+        return None
+    return number // 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "tried", "is_enough"),
+    [
+        ("kernel", (2, 3), True),
+        ("kernel", (2,), False),
+        ("services/okr/cycles/rules", (2,), False),
+        ("services/okr/cycles/policy", (2,), False),
+        ("services/okr/cycles/queries", (2,), True),
+    ],
+)
+def test_the_suite_fails_where_it_reaches_too_little(tmp_path, place, tried, is_enough):
+    """A project of the same layout, large enough that one line of it is within the first bound."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    (tmp_path / "requirements.lock").write_text("")
+    os.utime(tmp_path / "requirements.lock", (1, 1))
+    for package in ("kernel", "contracts", "services", place):
+        (tmp_path / package).mkdir(parents=True, exist_ok=True)
+    for package in ("kernel", "contracts", *Path(place, "__init__.py").parents):
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "services" / "__init__.py").touch()
+    (tmp_path / "contracts" / "many.py").write_text("number = 1\n" * 200)
+    (tmp_path / place / "halves.py").write_text(HALF_TRIED)
+    module = f"{place.replace('/', '.')}.halves"
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_halves.py").write_text(
+        f"import contracts.many\nfrom {module} import half\n\n"
+        f"def test_halves():\n    assert [half(n) for n in {tried}]\n"
+    )
+
+    run = make("test", cwd=tmp_path, PYTEST_XDIST_AUTO_NUM_WORKERS="1")
+
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+    assert (run.returncode == 0) is is_enough, run.stdout + run.stderr
+    assert ("halves.py" in run.stdout) is (tried == (2,))
 
 
 def test_continuous_integration_runs_what_a_contributor_runs():

@@ -146,6 +146,29 @@ async def test_what_must_stand_before_the_first_request_is_done_on_start(toy_set
         assert done == ["okr"]
 
 
+async def test_a_server_is_told_when_the_application_has_started_and_when_it_has_ended(
+    toy_settings,
+):
+    """By the lifespan protocol of ASGI, as uvicorn speaks it."""
+    done, told = [], []
+    asked = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def prepare(_: Any) -> None:
+        done.append(len(told))
+
+    async def receive() -> dict[str, Any]:
+        return asked.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message["type"])
+
+    app = create_app(toy.service(on_start=prepare), toy_settings)
+    await app({"type": "lifespan", "state": {}}, receive, send)
+
+    assert done == [0]
+    assert told == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
 async def test_loops_end_with_their_process(toy_settings):
     steps = []
     looked = asyncio.Event()

@@ -8,7 +8,7 @@ and `one_of` are what makes one definition serve both.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, assert_never
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, any_, bindparam, false, literal, or_, true
@@ -101,7 +101,10 @@ class Principal:
                 return unit is not None and same(unit, grant.unit_id)
             case Scope.REPORTS:
                 return person is not None and one_of(person, self.authority.reports)
-        return person is not None and same(person, self.person_id)  # Scope.OWN
+            case Scope.OWN:
+                return person is not None and same(person, self.person_id)
+            case unknown:
+                assert_never(unknown)
 
 
 def is_sql(value: Any) -> TypeGuard[ColumnElement[Any]]:

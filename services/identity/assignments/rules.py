@@ -1,6 +1,7 @@
 """What it means to gain authority, and which of it only its holders may give (product.md 7)."""
 
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 from uuid import UUID
 
 from services.identity.catalogue.rules import Role, Scope
@@ -38,7 +39,10 @@ def covers(held: Powers, capability: str, scope: Scope, reach: frozenset[UUID]) 
             return bool(reach) and reach <= units | boards
         case Scope.REPORTS:
             return reach <= held.get((capability, Scope.REPORTS), frozenset())
-    return any(name == capability for name, _ in held)  # Scope.OWN
+        case Scope.OWN:
+            return any(name == capability for name, _ in held)
+        case unknown:
+            assert_never(unknown)
 
 
 def takes_the_organization(role: Role) -> bool:

@@ -106,5 +106,5 @@ def test_whatever_python_writes_with_an_offset_in_minutes_is_an_instant(at: date
     assert offset is not None
     assert takes(Instant, at.isoformat()) == (offset % timedelta(minutes=1) == timedelta())
     assert takes(Instant, at)
-    assert takes(Day, at.date().isoformat())
+    assert takes(Day, at.date().isoformat()) == (1900 <= at.year <= 2199)
     assert takes(Day, date(at.year, at.month, at.day))

@@ -33,8 +33,8 @@ async def hot_connection(
     `plans_once`: for large statements that go along indexes whatever their parameters are. To plan
     one anew takes longer than to run it, and the planner often believes that it pays.
 
-    Only a clean commit gives the connection back: after an exception or a cancellation it is
-    thrown away, or the next borrower would go on inside this tenant's transaction.
+    A connection goes back once its transaction has certainly ended. After a cancellation, or where
+    even the rollback fails, it is thrown away: the next borrower would go on inside this tenant's.
     """
     mode = "READ ONLY" if read_only else "READ WRITE"
     planning = ";SET LOCAL plan_cache_mode = force_generic_plan" if plans_once else ""
@@ -51,12 +51,26 @@ async def hot_connection(
             )
             yield driver
             await driver.execute("COMMIT")
+        except Exception:
+            # Nearly always a refusal. To open another connection takes ten times as long as to
+            # answer, and anybody may ask for what does not exist as often as they like.
+            await asyncio.shield(_roll_back(pooled, driver))
+            raise
         except BaseException:
             await asyncio.shield(_throw_away(pooled))
             raise
         await greenlet_spawn(pooled.close)
     finally:
         in_transaction.reset(marked)
+
+
+async def _roll_back(pooled: PoolProxiedConnection, driver: asyncpg.Connection) -> None:
+    try:
+        await driver.execute("ROLLBACK")
+    except Exception:  # noqa: BLE001 - whatever it is, what failed first is raised
+        await _throw_away(pooled)
+    else:
+        await greenlet_spawn(pooled.close)
 
 
 async def _throw_away(pooled: PoolProxiedConnection) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 import sqlalchemy.exc
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import event, func, insert, select, text, update
 
 from kernel import database, hot
+from kernel.errors import NotFound
 from kernel.ids import uuid7
 from tests.kernel.toy import Thing
 
@@ -142,6 +144,57 @@ async def test_a_hot_transaction_cancelled_at_any_await_leaves_no_tenant(engine,
         async with engine.connect() as connection:
             assert await connection.scalar(text("SELECT count(*) FROM thing")) == 0
     assert await count(engine, mine) in {1, 2}
+
+
+@pytest.fixture
+def thrown_away(engine):
+    """The connections that the pool was told to forget."""
+    seen = []
+
+    def note(connection, *_):
+        seen.append(connection)
+
+    event.listen(engine.sync_engine.pool, "invalidate", note)
+    yield seen
+    event.remove(engine.sync_engine.pool, "invalidate", note)
+
+
+async def refused(connection):
+    raise NotFound
+
+
+async def failed_in_the_database(connection):
+    await connection.execute("SELECT 1/0")
+
+
+async def cut_off(connection):
+    pid = await connection.fetchval("SELECT pg_backend_pid()")
+    await connection.execute("SELECT pg_terminate_backend($1)", pid)
+
+
+@pytest.mark.parametrize(
+    ("what_happens", "expected", "lost"),
+    [
+        (refused, NotFound, 0),
+        (failed_in_the_database, asyncpg.DivisionByZeroError, 0),
+        (cut_off, asyncpg.PostgresConnectionError, 1),
+    ],
+)
+async def test_a_hot_transaction_that_fails_gives_its_connection_back_without_its_tenant(
+    engine, thrown_away, what_happens, expected, lost
+):
+    mine = uuid7()
+
+    with pytest.raises(expected):
+        async with hot.hot_connection(engine, mine, read_only=False) as connection:
+            await connection.execute(ADD, mine, uuid7(), "lost")
+            await what_happens(connection)
+
+    assert len(thrown_away) == lost
+    for _ in range(5):
+        async with engine.connect() as connection:
+            assert await connection.scalar(text("SELECT count(*) FROM thing")) == 0
+    assert await count(engine, mine) == 0
 
 
 async def test_a_hot_statement_fills_its_parameters_by_name():

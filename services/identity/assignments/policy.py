@@ -92,6 +92,15 @@ def require_may_assign(
         raise Forbidden(f"The role grants what you do not hold: {', '.join(lacking)}.")
 
 
+def require_may_tie(actor: Principal, before: UUID | None, after: UUID | None) -> None:
+    """Refuse tying a role to another project to whoever assigns in some units only.
+
+    A project lies in no unit yet, and a goal of any unit may name it: the role would reach there.
+    """
+    if after not in {None, before}:
+        require(actor.holds(ASSIGN), "To tie a role to a project takes roles.assign@org.")
+
+
 def require_may_manage(actor: Principal, person: Person, authority: Authority) -> None:
     """Refuse who may not edit, deactivate or reactivate this person.
 

@@ -116,6 +116,24 @@ async def test_a_role_moves_and_ends_by_the_version_that_was_read(company):
     ]
 
 
+async def test_who_assigns_in_a_unit_ties_no_role_to_a_project(company):
+    """A goal of any unit may name the project, so that the role would lead out of the unit."""
+    own = await company.unit()
+    actor = await company.person("workspace_admin", unit_id=own)
+    person, project = await company.person(unit_id=own), str(uuid7())
+    wanted = {"person_id": str(person), "role": "product_owner", "unit_id": str(own)}
+
+    tied = await company.call(actor, "POST", ROLES, wanted | {"project_id": project})
+    assert tied.status_code == 403
+    free = await company.call(actor, "POST", ROLES, wanted)
+    path = f"{ROLES}/{free.json()['id']}"
+    assert (await company.edit(actor, "PATCH", path, {"project_id": project})).status_code == 403
+    by_all = await company.edit(company.administrator_id, "PATCH", path, {"project_id": project})
+    assert by_all.status_code == 200, "who assigns everywhere may"
+    assert (await company.edit(actor, "PATCH", path, {"project_id": project})).status_code == 200
+    assert (await company.edit(actor, "PATCH", path, {"project_id": None})).status_code == 200
+
+
 async def test_nobody_gives_moves_or_ends_roles_of_their_own(company):
     await company.role(company.administrator_id, "team_member")
     actor = await company.person("organization_admin", "team_member")

@@ -36,6 +36,7 @@ async def create_role_assignment(
     role = await _role_to_give(session, new.role)
     unit = await unit_to_name(session, new.unit_id, "/unit_id")
     await _require_may_assign(session, actor, person, role, unit.id)
+    policy.require_may_tie(actor, None, new.project_id)
     _refuse_twice(person, role.key, unit.id, new.project_id)
     before = await queries.authority_of(session, person)
     assignment = await people_commands.add_role(
@@ -71,6 +72,7 @@ async def update_role_assignment(
     project_id = change.project_id if "project_id" in given else assignment.project_id
     for place in {assignment.unit_id, unit_id}:
         await _require_may_assign(session, actor, person, role, place)
+    policy.require_may_tie(actor, assignment.project_id, project_id)
     require_version(assignment, expected)
     _refuse_twice(person, role.key, unit_id, project_id, but=assignment.id)
     before = await queries.authority_of(session, person)

@@ -31,7 +31,7 @@ from services.okr.imports.rules import (
     parent_objective,
 )
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
-from services.okr.objectives.rules import ObjectiveState
+from services.okr.objectives.rules import ObjectiveState, Visibility
 
 _LONGEST_STATEMENT = "10min"
 
@@ -157,6 +157,7 @@ async def known_goals(session: AsyncSession, prefix: str, source_ids: Iterable[s
             Objective.cycle_id,
             AlignmentLink.parent_objective_id,
             AlignmentLink.parent_key_result_id,
+            Objective.visibility == Visibility.PRIVATE.value,
         )
         .outerjoin(
             AlignmentLink,

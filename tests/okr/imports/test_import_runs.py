@@ -734,7 +734,45 @@ class TestWhatIsStored:
         )
 
         assert report["unchanged"] == 2
-        assert "was archived here" in report["notes"][0]["note"]
+        assert "was archived or made private here" in report["notes"][0]["note"]
+
+    async def test_what_was_made_private_here_is_neither_written_nor_told_of(
+        self, importer: Importer
+    ):
+        await importer.bring(*TREE)
+        async with importer.world.session() as session:
+            await session.execute(update(Objective).values(visibility="private", title="Secret"))
+            before = (await session.scalars(select(KeyResult.title))).all()
+        rows = [key_result("K", "O", title="Another"), key_result("more", "O")]
+
+        guesses = [
+            await importer.bring(goals(objective("O", title=title, score=score), *rows))
+            for title, score in (("Secret", ""), ("Another", "0.9"))
+        ]
+
+        assert [report["unchanged"] for report in guesses] == [3, 3]
+        assert {report["created"] + report["updated"] for report in guesses} == {0}
+        assert "made private here" in guesses[0]["notes"][0]["note"]
+        async with importer.world.session() as session:
+            titles = set(await session.scalars(select(Objective.title)))
+            assert (titles, (await session.scalars(select(KeyResult.title))).all()) == (
+                {"Secret"},
+                before,
+            )
+
+    async def test_below_what_was_made_private_here_nothing_is_hung(self, importer: Importer):
+        await importer.bring(goals(objective("O"), objective("below", "O"), objective("beside")))
+        async with importer.world.session() as session:
+            made_private = update(Objective).where(Objective.source_id == "neutral:O")
+            await session.execute(made_private.values(visibility="private"))
+
+        same = await importer.bring(goals(objective("O"), objective("below", "O")))
+        assert same["unchanged"] == 2, "what hangs there already stays"
+        for row in (objective("new", "O"), objective("beside", "O")):
+            report = await importer.bring(goals(row))
+            (refusal,) = report["refused"]
+            assert (refusal["column"], report["state"]) == ("parent_row_id", "refused")
+            assert "made private here" in refusal["reason"]
 
     async def test_a_correction_made_here_outlives_the_next_import(self, importer: Importer):
         await importer.bring(*TREE[:2])

@@ -231,7 +231,7 @@ async def _decided(
                     key_results.get(key_result_id),
                     check_ins.get(key_result_id, []),
                     cycles[cycle_id].ends_on,
-                    is_archived=decision.is_archived,
+                    stays=decision.stays,
                 )
             )
         decisions.append(decision)
@@ -263,8 +263,8 @@ def _count(place: Place, decisions: list[ObjectiveDecision]) -> None:
         report.updated += fates.count("updated")
         report.unchanged += fates.count("unchanged")
         row = decision.work.row
-        if decision.is_archived and row is not None:
-            text = f"{row.source_id} was archived here and stays as it is"
+        if decision.stays and row is not None:
+            text = f"{row.source_id} was archived or made private here and stays as it is"
             report.notes.append(Note(row.place, text))
 
 

@@ -1,6 +1,8 @@
 """What the rows of a goal change about it; decided from what is stored, before anything is locked.
 
-An empty cell says nothing: what is stored stays. What has been archived here stays as it is.
+An empty cell says nothing: what is stored stays. What has been archived here stays as it is, and
+so does what was made private: an import acts for nobody who sees it, so that it neither writes
+there nor tells by its numbers what is written there.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ from services.okr.imports.rules import (
     parent_objective,
 )
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
-from services.okr.objectives.rules import Level, ObjectiveState, OverrideMode
+from services.okr.objectives.rules import Level, ObjectiveState, OverrideMode, Visibility
 
 REVISION = "\x1f"
 """Between a check-in's source id and the number of its correction; no cell can hold it."""
@@ -77,7 +79,8 @@ class ObjectiveDecision:
     link_weight: tuple[AlignmentLink, Decimal] | None = None
     key_results: list[KeyResultDecision] = field(default_factory=list)
     fates: list[Fate] = field(default_factory=list)
-    is_archived: bool = False
+    stays: bool = False
+    """Whatever the rows say."""
 
     @property
     def changes(self) -> bool:
@@ -92,8 +95,8 @@ def decide_objective(place: Place, work: Work, stored: Objective | None) -> Obje
     """What the objective's own row and outcome change; its key results are decided apart."""
     decision = ObjectiveDecision(work, stored)
     outcome = place.rows.outcomes.get(work.source_id)
-    if stored is not None and stored.state == ObjectiveState.ARCHIVED.value:
-        decision.is_archived = True
+    if stored is not None and _stays(stored):
+        decision.stays = True
         decision.fates += ["unchanged"] * ((work.row is not None) + (outcome is not None))
         return decision
     if work.row is not None:
@@ -109,6 +112,11 @@ def decide_objective(place: Place, work: Work, stored: Objective | None) -> Obje
         decision.columns |= by_outcome
         decision.fates.append(_fate(stored, is_changed=bool(by_outcome)))
     return decision
+
+
+def _stays(stored: Objective) -> bool:
+    is_private = stored.visibility == Visibility.PRIVATE.value
+    return is_private or stored.state == ObjectiveState.ARCHIVED.value
 
 
 def _objective_columns(place: Place, row: ImportedGoal) -> dict[str, Any]:
@@ -181,13 +189,13 @@ def decide_key_result(
     check_ins: list[CheckIn],
     ends_on: Any,
     *,
-    is_archived: bool,
+    stays: bool,
 ) -> KeyResultDecision:
     """What a key result's row, outcome and check-ins change; `check_ins` are all that it has."""
     decision = KeyResultDecision(source_id, row, stored)
     outcome = place.rows.outcomes.get(source_id)
     rows = place.rows.check_ins.get(source_id, [])
-    if is_archived or (stored is not None and stored.is_archived):
+    if stays or (stored is not None and stored.is_archived):
         number = (row is not None) + (outcome is not None) + len(rows)
         decision.fates += ["unchanged"] * number
         return decision

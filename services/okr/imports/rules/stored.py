@@ -18,6 +18,7 @@ class KnownObjective(NamedTuple):
     cycle_id: UUID
     parent_id: UUID | None
     parent_key_result_id: UUID | None
+    is_private: bool
 
 
 class KnownKeyResult(NamedTuple):
@@ -93,6 +94,7 @@ def stored_faults(plan: ImportPlan, known: Known, stored: Stored) -> dict[str, F
     for fault in (
         _kind_faults(plan, known),
         _cycle_faults(plan, known, stored),
+        _privacy_faults(plan, known),
         _number_faults(plan, known, stored),
         _link_faults(plan, known, stored),
     ):
@@ -124,6 +126,18 @@ def _cycle_faults(plan: ImportPlan, known: Known, stored: Stored) -> Iterable[tu
         if cycle_id is not None and not stays:
             reason = f"the cycle {goal.cycle.name!r} is closed; reopen it to bring goals into it"
             yield goal.source_id, Fault("cycle", reason)
+
+
+def _privacy_faults(plan: ImportPlan, known: Known) -> Iterable[tuple[str, Fault]]:
+    """Nobody links a goal below one that they do not see, and an import sees no private ones."""
+    moving = {goal.source_id for goal in moved(plan, known)}
+    for goal in plan.objectives:
+        parent = parent_objective(plan, known, goal)
+        above = known.objectives.get(parent or "")
+        is_new_there = goal.source_id not in known.objectives or goal.source_id in moving
+        if above is not None and above.is_private and is_new_there:
+            reason = f"{parent} was made private here, and an import hangs nothing below it"
+            yield goal.source_id, Fault("parent_row_id", reason)
 
 
 def _number_faults(plan: ImportPlan, known: Known, stored: Stored) -> Iterable[tuple[str, Fault]]:

@@ -1,13 +1,15 @@
 """One process of the gateway or of a service: uvicorn on a socket, a port or what it inherited."""
 
+import asyncio
 import os
 import socket
 import time
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.installation import CannotRun
+from services.installation import GATEWAY, CannotRun
 
 SECONDS_TO_FINISH_REQUESTS = 8
 BACKLOG = 2048
@@ -38,7 +40,7 @@ def serve(name: str, *, uds: Path | None, descriptor: int | None, host: str, por
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=_connections_of(name),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -58,6 +60,15 @@ def serve(name: str, *, uds: Path | None, descriptor: int | None, host: str, por
     server.run(sockets=inherited)
     if not server.started:
         raise SystemExit(NOT_STARTED)
+
+
+def _connections_of(name: str) -> type[asyncio.Protocol]:
+    """The gateway meets anybody, a service only the gateway and its peers."""
+    if name != GATEWAY:
+        return HttpToolsProtocol
+    from services.gateway.connections import BoundedConnection
+
+    return BoundedConnection
 
 
 def _wait_until_it_listens(inherited: socket.socket) -> None:

@@ -15,6 +15,7 @@ import uvicorn
 
 from services.gateway.app import Gateway
 from services.gateway.config import GatewaySettings
+from services.gateway.connections import BoundedConnection
 
 DOCUMENT = {
     "openapi": "3.1.0",
@@ -245,7 +246,7 @@ async def running(
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     async with (
-        served(app, fd=listener.fileno(), proxy_headers=False, http="httptools"),
+        served(app, fd=listener.fileno(), proxy_headers=False, http=BoundedConnection),
         aiohttp.ClientSession(
             f"http://127.0.0.1:{port}", auto_decompress=False, timeout=_PATIENCE
         ) as session,

@@ -246,7 +246,7 @@ FORGED: dict[str, Forge] = {
     "iat missing": without_claim("iat"),
     "iat in the future": lambda claims: token(HEADER, claims | {"iat": claims["iat"] + 60}),
     "iat a text": lambda claims: token(HEADER, claims | {"iat": str(claims["iat"])}),
-    "nbf in the future": with_claims(nbf=NOW + 600),
+    "nbf in the future": with_claims(nbf=NOW + 86_400),
     # Who issued it, for whom.
     "iss missing": without_claim("iss"),
     "iss longer": with_claims(iss=f"{ISSUER}.attacker.example"),

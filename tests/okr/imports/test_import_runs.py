@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -74,6 +75,26 @@ async def hashes(importer: Importer) -> dict[str, str]:
                 rows = await session.scalars(statement, {"o": importer.world.id})
                 found[table.name] = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
     return found
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"assignments": []}])
+async def test_an_import_that_waited_does_no_more_than_who_asked_for_it(
+    importer: Importer, change: dict[str, Any]
+):
+    started = await importer.send(*TREE)
+    before = await hashes(importer)
+    person = importer.world.people[importer.person_id]
+    await importer.world.change_person(importer.person_id, epoch=person.epoch + 1, **change)
+    directory = {"directory_person"}
+
+    await importer.carry_out()
+
+    async with importer.world.session() as session:
+        run = await session.get_one(ImportRun, (importer.world.id, UUID(started["id"])))
+        assert (run.state, run.failure) == ("failed", running.NO_LONGER)
+        assert await session.scalar(select(func.count()).select_from(ImportFile)) == 0
+    after = await hashes(importer)
+    assert {name for name in after if after[name] != before[name]} <= directory
 
 
 async def test_a_file_is_imported_whole(importer: Importer):

@@ -9,8 +9,10 @@ from uuid import UUID
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from kernel import audit, clock, database, outbox
-from services.okr.imports import queries
+from kernel import audit, clock, database, outbox, replica
+from kernel.authorization import Principal
+from services.okr.directory.models import DIRECTORY
+from services.okr.imports import policy, queries
 from services.okr.imports.models import ImportFile, ImportRun
 from services.okr.imports.rules import ImportPlan, Note, Refusal
 from services.okr.imports.schemas import ENDED, ImportState
@@ -18,6 +20,7 @@ from services.okr.imports.schemas import ENDED, ImportState
 MOST_ATTEMPTS = 5
 """How often a run is begun; what ends its runner each time would end the next one, too."""
 _SECONDS_BETWEEN_SIGNS = 0.5
+NO_LONGER = "Whoever asked for it may not import any more; nothing was imported."
 INTERRUPTED = f"It was interrupted {MOST_ATTEMPTS} times; nothing was changed. Import again."
 
 
@@ -62,13 +65,18 @@ class Report:
 
 
 async def begin(engine: AsyncEngine, organization_id: UUID, run_id: UUID) -> Run | None:
-    """Begin a run, or begin it again after a runner that died; None once it has ended."""
+    """Begin a run, or begin it again after a runner that died; None once it has ended.
+
+    A run may wait for long, and does no more than who asked for it may do by now.
+    """
+    is_allowed = await _is_allowed(engine, organization_id, run_id)
     async with database.transaction(engine, organization_id) as session:
         run = await queries.run_to_change(session, run_id)
         if run.state in ENDED:
             return None
-        if run.attempts >= MOST_ATTEMPTS:
-            await _end(session, run, ImportState.FAILED, Report(run.rows_total), INTERRUPTED)
+        if not is_allowed or run.attempts >= MOST_ATTEMPTS:
+            why = INTERRUPTED if is_allowed else NO_LONGER
+            await _end(session, run, ImportState.FAILED, Report(run.rows_total), why)
             return None
         run.attempts += 1
         run.state = ImportState.RUNNING.value
@@ -83,6 +91,18 @@ async def begin(engine: AsyncEngine, organization_id: UUID, run_id: UUID) -> Run
             run.created_at,
             run.attempts == MOST_ATTEMPTS,
         )
+
+
+async def _is_allowed(engine: AsyncEngine, organization_id: UUID, run_id: UUID) -> bool:
+    """Whether who asked for it is active and may import; the operator always may."""
+    async with database.transaction(engine, organization_id, read_only=True) as session:
+        person_id = (await queries.run(session, run_id)).requested_by
+    if person_id is None:
+        return True
+    authority = await replica.load_authority(engine, DIRECTORY, organization_id, person_id)
+    if authority is None or not authority.is_active:
+        return False
+    return bool(policy.may_import(Principal(person_id, organization_id, "", "", "", authority)))
 
 
 class Signs:

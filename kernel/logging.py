@@ -24,6 +24,8 @@ def _hidden(name: str, value: Any) -> Any:
         return _MASK
     if isinstance(value, dict):
         return {str(inner): _hidden(str(inner), held) for inner, held in value.items()}
+    if isinstance(value, list):
+        return [_hidden(name, each) for each in value]
     return value
 
 

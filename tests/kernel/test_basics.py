@@ -67,6 +67,7 @@ def test_secrets_cannot_be_printed(field):
 
     assert canary not in json.dumps(printed("info", **{field: canary}))
     assert canary not in json.dumps(printed("info", inner={"deep": {field: canary}}))
+    assert canary not in json.dumps(printed("info", inner=[{"deep": [{field: canary}]}]))
     assert canary in json.dumps(printed("info", harmless=canary))
 
 

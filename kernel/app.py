@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from kernel import database, http, inbox, jobs, logging, openapi, outbox
 from kernel.auth import Authorities, AuthorityLoader, FetchedKeys, KeySource, TokenVerifier
 from kernel.authorization import Principal
-from kernel.config import LOOP_CONNECTIONS, ServiceSettings
+from kernel.config import LOOP_CONNECTIONS, ServiceSettings, read
 from kernel.errors import Unavailable
 from kernel.idempotency import Operation
 from kernel.pagination import Seal
@@ -90,7 +90,7 @@ def new_router(tag: str, prefix: str = "") -> APIRouter:
 
 def create_app(service: Service, settings: ServiceSettings | None = None) -> FastAPI:
     """The ASGI application of a service; settings come from the environment unless given."""
-    settings = settings or ServiceSettings()
+    settings = settings or read(ServiceSettings)
     logging.configure(settings.service, settings.log_level)
     runtime = _runtime(service, settings)
 

@@ -3,21 +3,19 @@
 import difflib
 import hashlib
 import hmac
-import importlib
-import importlib.util
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from kernel.config import LOOP_CONNECTIONS
+from kernel.config import LOOP_CONNECTIONS, PREFIX, ServiceSettings, WrongSetting, read
 
-PREFIX = "CAIRN_"
 SERVICES = ("identity", "okr", "feedback")
 GATEWAY = "gateway"
 # Every service delivers its outbox to itself as well; the operator is the `cairn` command.
@@ -37,6 +35,7 @@ DECIDED_HERE = frozenset(
     {"service", "service_database_url", "sealing_key", "peer_keys", "issuer", "run_loops"}
 )
 SHORTEST_SECRET = 32
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?")
 
 
 class CannotRun(Exception):  # noqa: N818  # it reads as the sentence that the operator sees
@@ -81,14 +80,21 @@ class InstallationSettings(BaseSettings):
     feedback_processes: int = Field(default=1, ge=1, le=64)
     """Processes of feedback."""
 
+    @field_validator("public_address")
+    @classmethod
+    def _reached_by_clients(cls, address: str) -> str:
+        if address and not _ADDRESS.fullmatch(address):
+            raise ValueError("must be an address such as https://okr.example")
+        return address
+
     @classmethod
     def read(cls) -> Self:
         """Read and check the environment; raises CannotRun with one line that names the setting."""
         refuse_unknown_settings(os.environ)
         try:
-            settings = cls()
-        except ValidationError as error:
-            raise CannotRun(_first_fault(error)) from None
+            settings = read(cls)
+        except WrongSetting as fault:
+            raise CannotRun(str(fault)) from None
         secret = settings.secret.get_secret_value()
         if secret and len(secret) < SHORTEST_SECRET:
             raise CannotRun(
@@ -119,24 +125,18 @@ class InstallationSettings(BaseSettings):
         return (self.pool_size + LOOP_CONNECTIONS) * processes
 
 
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False, include_input=False)[0]
-    setting = PREFIX + str(fault["loc"][0]).upper()
-    return f"{setting} cannot be used: {fault['msg']}. Correct it or leave it out."
+def settings_read_by(name: str) -> type[BaseSettings]:
+    """What a process of the gateway or of a service reads of its environment."""
+    if name == GATEWAY:
+        from services.gateway.config import GatewaySettings
+
+        return GatewaySettings
+    return ServiceSettings
 
 
 def settings_of_process(name: str) -> frozenset[str]:
     """Names of the variables that a process of the gateway or a service reads itself."""
-    module_name = f"services.{name}.config"
-    if importlib.util.find_spec(module_name) is None:
-        module_name = "kernel.config"
-    module = importlib.import_module(module_name)
-    return frozenset(
-        f"{held.model_config.get('env_prefix', '')}{field}".upper()
-        for held in vars(module).values()
-        if isinstance(held, type) and issubclass(held, BaseSettings) and held is not BaseSettings
-        for field in held.model_fields
-    )
+    return frozenset(f"{PREFIX}{field}".upper() for field in settings_read_by(name).model_fields)
 
 
 def known_settings() -> frozenset[str]:
@@ -214,6 +214,16 @@ class Installation:
             ]
             for service in SERVICES
         }
+
+    def check_processes(self) -> None:
+        """Raise CannotRun for a setting with which one of the processes would not begin."""
+        for name in (GATEWAY, *SERVICES):
+            told = self.environment_of(name)
+            fields = {key.removeprefix(PREFIX).lower(): value for key, value in told.items()}
+            try:
+                read(settings_read_by(name), **fields)
+            except WrongSetting as fault:
+                raise CannotRun(str(fault)) from None
 
     def environment_of(self, name: str, database_url: str = "") -> dict[str, str]:
         """The CAIRN_ variables of one process, and none that another one's secrets are in.

@@ -9,7 +9,8 @@ from pathlib import Path
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.installation import GATEWAY, CannotRun
+from kernel.config import MissingSetting, WrongSetting, read
+from services.installation import GATEWAY, CannotRun, settings_read_by
 
 SECONDS_TO_FINISH_REQUESTS = 8
 BACKLOG = 2048
@@ -33,6 +34,7 @@ def read_settings(path: Path) -> None:
 
 def serve(name: str, *, uds: Path | None, descriptor: int | None, host: str, port: int) -> None:
     """Serve until SIGTERM; requests that run are given time to finish."""
+    _require_settings(name)
     config = uvicorn.Config(
         f"services.{name}.app:create",
         factory=True,
@@ -69,6 +71,19 @@ def _connections_of(name: str) -> type[asyncio.Protocol]:
     from services.gateway.connections import BoundedConnection
 
     return BoundedConnection
+
+
+def _require_settings(name: str) -> None:
+    """Before anything is loaded: what a process finds missing later, it tells as a fault."""
+    try:
+        read(settings_read_by(name))
+    except MissingSetting as fault:
+        raise CannotRun(
+            f"{fault} `cairn migrate --write-settings FOLDER` writes what each process needs, "
+            "`--settings FILE` reads it."
+        ) from None
+    except WrongSetting as fault:
+        raise CannotRun(str(fault)) from None
 
 
 def _wait_until_it_listens(inherited: socket.socket) -> None:

@@ -7,10 +7,10 @@ import time
 from contextlib import suppress
 from http import HTTPStatus
 
-from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
 from kernel import logging
+from kernel.config import read
 from kernel.errors import BadRequest, MethodNotAllowed, NotFound, Problem, Unavailable
 from kernel.ids import uuid7
 from services.gateway import docs, framing, upstreams
@@ -156,12 +156,8 @@ class Gateway:
 def create() -> Gateway:
     """The application by the environment; if it cannot be, one line on stderr and exit 1."""
     try:
-        settings = GatewaySettings()
+        settings = read(GatewaySettings)
         logging.configure("gateway", settings.log_level)
         return Gateway(settings)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        setting = f"CAIRN_{fault['loc'][0]}".upper()
-        raise SystemExit(f"{setting} cannot be used: {fault['msg']}. Correct it.") from None
     except (docs.BrokenDocument, ValueError) as error:
         raise SystemExit(str(error)) from None

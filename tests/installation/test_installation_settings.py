@@ -41,9 +41,11 @@ def test_nothing_needs_to_be_set(no_settings):
         ("CAIRN_OKR_PROCESS", "2", "did you mean CAIRN_OKR_PROCESSES?"),
         ("CAIRN_GATEWAY_BODY_BYTE", "2", "did you mean CAIRN_GATEWAY_BODY_BYTES?"),
         ("CAIRN_SEALING_KEY", "x", "is not a setting of Cairn"),
-        ("CAIRN_PORT", "eighty", "CAIRN_PORT cannot be used"),
-        ("CAIRN_PORT", "70000", "CAIRN_PORT cannot be used"),
-        ("CAIRN_ENVIRONMENT", "prod", "'development' or 'production'"),
+        ("CAIRN_PORT", "eighty", "must be a whole number"),
+        ("CAIRN_PORT", "70000", "must be at most 65535"),
+        ("CAIRN_ENVIRONMENT", "prod", "must be one of development, production"),
+        ("CAIRN_PUBLIC_ADDRESS", "okr.example", "such as https://okr.example"),
+        ("CAIRN_PUBLIC_ADDRESS", "https://okr.example?a=b", "such as https://okr.example"),
         ("CAIRN_SECRET", "short", "shorter than 32 characters"),
     ],
 )
@@ -56,6 +58,33 @@ def test_a_wrong_setting_is_named_with_its_fix(no_settings, name, value, fix):
     assert name in str(refused.value)
     assert fix in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fix"),
+    [
+        ("CAIRN_CORS_ORIGINS", "*", "'*' is no exact origin such as https://okr.example"),
+        ("CAIRN_GATEWAY_BODY_BYTES", "0", "must be at least 1"),
+        ("CAIRN_GATEWAY_TRUSTED_PROXIES", "proxy.example", "Correct it"),
+        ("CAIRN_STATEMENT_CACHE", "perhaps", "must be true or false"),
+    ],
+)
+def test_what_a_process_would_refuse_is_refused_before_anything_begins(
+    no_settings, name, value, fix
+):
+    no_settings.setenv(name, value)
+    installation = Installation(InstallationSettings.read(), Keys(ROOT), Path("/run/cairn"))
+
+    with pytest.raises(CannotRun) as refused:
+        installation.check_processes()
+
+    assert str(refused.value).startswith(f"{name} cannot be used: ")
+    assert fix in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_processes_are_told_by_default_is_what_they_take(installation):
+    installation.check_processes()
 
 
 def test_the_value_of_a_wrong_secret_is_not_shown(no_settings):

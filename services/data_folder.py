@@ -91,6 +91,12 @@ class DataFolder:
             self.running.unlink(missing_ok=True)
             os.close(descriptor)
 
+    def refuse_while_held(self) -> None:
+        """Raise CannotRun while another supervisor runs on the folder; touch nothing."""
+        if self.path.is_dir() and os.access(self.lock, os.R_OK | os.W_OK):
+            with self.locked():
+                pass
+
     @property
     def is_held(self) -> bool:
         """True while a supervisor runs on the folder."""
@@ -130,8 +136,22 @@ class DataFolder:
         write_private(self.running, json.dumps(held))
 
     def root_secret(self) -> str:
-        """The root secret of the folder, made when it is not there yet."""
+        """The root secret of the folder, made when it is not there yet; raises CannotRun."""
+        self._refuse_loss_of(self.secret)
         return read_or_make(self.secret)
+
+    def superusers_password(self) -> str:
+        """The password of the embedded server's superuser, made when it is not there yet."""
+        self._refuse_loss_of(self.superuser_password)
+        return read_or_make(self.superuser_password)
+
+    def _refuse_loss_of(self, path: Path) -> None:
+        """A database that was made under a secret is of no use under another one."""
+        if self.cluster.exists() and not path.exists():
+            raise CannotRun(
+                f"CAIRN_DATA={self.path} has lost its file `{path.name}`: restore it from a "
+                "backup. The database beside it was made with it."
+            )
 
     def socket_folder(self) -> Path:
         """A private folder for Unix sockets whose path is short enough for them."""

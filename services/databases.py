@@ -102,7 +102,8 @@ async def connected(address: DatabaseAddress) -> AsyncIterator[asyncpg.Connectio
         connection = await address.connect()
     except UNREACHABLE as error:
         where = address.url.host or "the given host"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        reason = said or type(error).__name__
         raise CannotRun(
             f"CAIRN_DATABASE_URL: PostgreSQL at {where} cannot be entered ({reason}): start it, "
             "correct the address, or leave the setting out to use the embedded one."

@@ -5,9 +5,10 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from migrations.heads import head
 from services.data_folder import VERSION, DataFolder
@@ -23,11 +24,11 @@ from services.installation import (
     SERVICES,
     SHORTEST_SECRET,
     CannotRun,
-    Installation,
     InstallationSettings,
     Keys,
 )
 from services.processes import Say
+from services.secret import ANOTHER, opens_what_is_sealed
 from services.supervisor import answers_ready, bind_gateway
 
 OLDEST_PYTHON = (3, 11)
@@ -54,7 +55,7 @@ async def examine(say: Say) -> None:
         say(finding.line())
         wrong += not finding.is_right
     if wrong:
-        raise CannotRun(f"{wrong} of the things above are wrong.")
+        raise CannotRun(f"{wrong} of the things above {'is' if wrong == 1 else 'are'} wrong.")
 
 
 async def findings() -> AsyncIterator[Finding]:
@@ -93,14 +94,21 @@ def _folder(folder: DataFolder, settings: InstallationSettings) -> list[Finding]
     found = [_mode(folder.path, 0o700), _version(folder), _space(folder.path)]
     secrets = [folder.secret, folder.superuser_password]
     found += [_mode(path, 0o600) for path in secrets if path.exists()]
-    if not settings.secret.get_secret_value() and not folder.secret.exists():
-        found.append(Finding("secret", True, "made by the first `cairn up`"))
-    elif not settings.secret.get_secret_value():
-        length = len(folder.root_secret())
-        fix = f"shorter than {SHORTEST_SECRET} characters: restore it from a backup"
-        is_long = length >= SHORTEST_SECRET
-        found.append(Finding("secret", is_long, f"{length} characters" if is_long else fix))
+    if not settings.secret.get_secret_value():
+        found.append(_secret(folder))
     return found
+
+
+def _secret(folder: DataFolder) -> Finding:
+    if not folder.secret.exists() and not folder.cluster.exists():
+        return Finding("secret", True, "made by the first `cairn up`")
+    try:
+        length = len(folder.root_secret())
+    except CannotRun as fault:
+        return Finding("secret", False, str(fault))
+    fix = f"shorter than {SHORTEST_SECRET} characters: restore it from a backup"
+    is_long = length >= SHORTEST_SECRET
+    return Finding("secret", is_long, f"{length} characters" if is_long else fix)
 
 
 def _mode(path: Path, wanted: int) -> Finding:
@@ -147,30 +155,38 @@ async def _running_parts(
     settings: InstallationSettings, folder: DataFolder, *, is_running: bool
 ) -> AsyncIterator[Finding]:
     running = folder.read_running()
-    secret = settings.secret.get_secret_value() or folder.root_secret()
-    sockets = Path(running.get("sockets") or folder.path / "sockets")
-    installation = Installation(settings, Keys(secret), sockets)
-    server = (
-        address_of(folder, sockets)
-        if settings.is_embedded
-        else DatabaseAddress.parse(settings.database_url.get_secret_value())
-    )
-    checks: list[Callable[[], Awaitable[list[Finding]]]] = [
-        lambda: _server(server, settings),
-        lambda: _schemas(server, installation),
-    ]
-    for check in checks:
-        try:
-            found = await check()
-        except CannotRun as fault:
-            found = [Finding("database", False, str(fault))]
-        for finding in found:
-            yield finding
+    for finding in await _database(settings, folder, running):
+        yield finding
     if is_running:
         for service, addresses in running.get("peers", {}).items():
             for address in addresses:
                 yield await _process(service, address)
         yield await _process("gateway", f"http://{settings.host}:{settings.port}")
+
+
+async def _database(
+    settings: InstallationSettings, folder: DataFolder, running: dict[str, Any]
+) -> list[Finding]:
+    """What can be asked of the server; whatever an earlier answer makes impossible is left out."""
+    found: list[Finding] = []
+    try:
+        sockets = Path(running.get("sockets") or folder.path / "sockets")
+        server = (
+            address_of(folder, sockets)
+            if settings.is_embedded
+            else DatabaseAddress.parse(settings.database_url.get_secret_value())
+        )
+        found += await _server(server, settings)
+        secret = settings.secret.get_secret_value()
+        if not secret and not folder.secret.exists():
+            return found
+        keys = Keys(secret or folder.root_secret())
+        if not await opens_what_is_sealed(server, keys):
+            return [*found, Finding("secret", False, ANOTHER)]
+        found += await _schemas(server, keys)
+    except CannotRun as fault:
+        found.append(Finding("database", False, str(fault)))
+    return found
 
 
 async def _server(server: DatabaseAddress, settings: InstallationSettings) -> list[Finding]:
@@ -220,11 +236,11 @@ def _settings(wanted: dict[str, str], held: dict[str, str]) -> Finding:
     )
 
 
-async def _schemas(server: DatabaseAddress, installation: Installation) -> list[Finding]:
+async def _schemas(server: DatabaseAddress, keys: Keys) -> list[Finding]:
     found = []
     for service in SERVICES:
         try:
-            held = await schema_revision(owner_address(server, installation.keys, service))
+            held = await schema_revision(owner_address(server, keys, service))
         except CannotRun:
             held = "nowhere"
         newest = head(service)

@@ -19,7 +19,7 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy.engine import URL
 
-from services.data_folder import PRIVATE_FOLDER, DataFolder, read_or_make, write_private
+from services.data_folder import PRIVATE_FOLDER, DataFolder, write_private
 from services.databases import DatabaseAddress
 from services.installation import CannotRun
 from services.processes import Child, Program, Say
@@ -275,7 +275,7 @@ def address_of(folder: DataFolder, sockets: Path) -> DatabaseAddress:
         URL.create(
             "postgresql+asyncpg",
             username=SUPERUSER,
-            password=read_or_make(folder.superuser_password),
+            password=folder.superusers_password(),
             database="postgres",
             query={"host": str(sockets / "database"), "port": str(PORT)},
         )

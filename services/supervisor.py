@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import sys
 import time
@@ -29,6 +30,7 @@ from services.installation import (
     environment_without_ours,
 )
 from services.processes import Child, Program, Say
+from services.secret import refuse_another_secret
 
 SECONDS_TO_BE_READY = 90
 DEATHS_BEFORE_READY = 3
@@ -54,7 +56,9 @@ class Running:
 def describe(settings: InstallationSettings, folder: DataFolder) -> Installation:
     """The installation of a prepared data folder."""
     secret = settings.secret.get_secret_value() or folder.root_secret()
-    return Installation(settings, Keys(secret), folder.socket_folder())
+    installation = Installation(settings, Keys(secret), folder.socket_folder())
+    installation.check_processes()
+    return installation
 
 
 @asynccontextmanager
@@ -80,6 +84,7 @@ def database_of_running(folder: DataFolder, installation: Installation) -> Datab
 
 async def migrate_all(server: DatabaseAddress, installation: Installation, say: Say) -> None:
     """Databases and roles, the schema of every service, the catalogue of platforms and roles."""
+    await refuse_another_secret(server, installation.keys)
     say("Preparing the databases and their roles.")
     await prepare_databases(server, installation)
     for service in SERVICES:
@@ -251,10 +256,7 @@ def bind_gateway(settings: InstallationSettings) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise CannotRun(
-            f"CAIRN_HOST={settings.host} is no address of this machine "
-            f"({error.strerror}): correct it or leave it out."
-        ) from None
+        raise _host_fault(settings, error) from None
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
@@ -265,9 +267,23 @@ def bind_gateway(settings: InstallationSettings) -> socket.socket:
 
 
 def _port_fault(settings: InstallationSettings, error: OSError) -> CannotRun:
+    if error.errno == errno.EADDRNOTAVAIL:
+        return _host_fault(settings, error)
+    if error.errno == errno.EACCES:
+        return CannotRun(
+            f"CAIRN_PORT={settings.port} is not yours to open ({error.strerror}): choose one above "
+            "1023, and put a proxy before it where clients need this one."
+        )
     return CannotRun(
         f"CAIRN_PORT={settings.port} on {settings.host} cannot be used "
         f"({error.strerror}): choose another port, or end what uses it."
+    )
+
+
+def _host_fault(settings: InstallationSettings, error: OSError) -> CannotRun:
+    return CannotRun(
+        f"CAIRN_HOST={settings.host} is no address of this machine "
+        f"({error.strerror}): correct it or leave it out."
     )
 
 
@@ -324,6 +340,8 @@ async def up(settings: InstallationSettings, say: Say, *, demo: bool) -> None:
     """Run the whole installation until this task is cancelled."""
     if demo:
         refuse_demo_in_production(settings)
+    # Whoever starts Cairn twice is told so, and not to take another port.
+    DataFolder(settings.data).refuse_while_held()
     with contextlib.closing(bind_gateway(settings)) as listener:
         async with (
             services_running(settings, say) as running,
@@ -333,7 +351,10 @@ async def up(settings: InstallationSettings, say: Say, *, demo: bool) -> None:
                 await load_demo(running, say)
             await open_gateway(settings, gateway, listener, say)
             _say_what_to_open(settings, say, demo=demo)
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                say("Stopping.")
 
 
 def _say_what_to_open(settings: InstallationSettings, say: Say, *, demo: bool) -> None:

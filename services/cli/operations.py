@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ async def _answer(running: Running, service: str, method: str, path: str, **opti
         document = {}
     if response.is_success:
         return document
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        raise CannotRun(
+            "The Cairn that runs on this data folder has another CAIRN_SECRET: set the same one."
+        )
     raise CannotRun(_problem_line(document, response.status_code))
 
 

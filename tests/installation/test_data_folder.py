@@ -77,6 +77,35 @@ def test_a_locked_folder_refuses_a_second_supervisor_and_frees_itself(tmp_path):
     assert folder.read_running() == {}
 
 
+def test_whoever_starts_twice_is_refused_and_an_absent_folder_is_not_made(tmp_path):
+    folder = DataFolder(tmp_path / "data")
+    folder.refuse_while_held()
+    assert not folder.path.exists()
+    folder.prepare()
+    folder.refuse_while_held()
+    with folder.locked(), pytest.raises(CannotRun, match="in use by another `cairn`"):
+        folder.refuse_while_held()
+
+
+@pytest.mark.parametrize("name", ["secret", "postgresql.password"])
+def test_what_a_database_was_made_with_is_not_made_anew(tmp_path, name):
+    folder = DataFolder(tmp_path)
+    secrets_made = {
+        "secret": folder.root_secret,
+        "postgresql.password": folder.superusers_password,
+    }
+    folder.prepare()
+    first = secrets_made[name]()
+    folder.cluster.mkdir()
+    assert secrets_made[name]() == first
+    (folder.path / name).unlink()
+
+    with pytest.raises(CannotRun, match=f"lost its file `{name}`: restore it"):
+        secrets_made[name]()
+
+    assert not (folder.path / name).exists()
+
+
 def test_sockets_of_a_deep_folder_go_to_a_short_private_one(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     folder = DataFolder(tmp_path / ("deep" * 20))

@@ -1,6 +1,7 @@
 """`cairn migrate` on somebody else's server, and what `cairn doctor` finds wrong."""
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from services import doctor
 from services.cli import upkeep
 from services.data_folder import DataFolder
 from services.installation import GATEWAY, SERVICES, CannotRun, InstallationSettings
+from services.supervisor import _port_fault, bind_gateway
 
 
 async def cairn(*arguments: str, **settings: str) -> tuple[int, str]:
@@ -175,11 +177,61 @@ async def test_doctor_names_a_misspelt_setting(folder, no_settings):
     assert "did you mean CAIRN_PORT?" in finding.text
 
 
+@pytest.mark.parametrize(
+    ("process", "missing"), [("okr", "CAIRN_SERVICE_DATABASE_URL"), ("gateway", "CAIRN_PEERS")]
+)
+async def test_a_process_without_its_settings_names_them_in_one_line(process, missing):
+    status, said = await cairn("serve", process)
+
+    assert status == 1
+    assert len(said.splitlines()) == 1, said
+    assert missing in said
+    assert "cairn migrate --write-settings" in said
+
+
+async def test_a_host_of_another_machine_and_a_port_of_the_system_are_told_apart(no_settings):
+    elsewhere = InstallationSettings(host="192.0.2.1", port=8000)
+    with pytest.raises(CannotRun, match=r"CAIRN_HOST=192\.0\.2\.1 is no address of this"):
+        bind_gateway(elsewhere)
+
+    fault = _port_fault(InstallationSettings(port=80), PermissionError(errno.EACCES, "denied"))
+
+    assert "CAIRN_PORT=80" in str(fault)
+    assert "above 1023" in str(fault)
+
+
+async def test_doctor_tells_of_an_address_that_is_none(folder, no_settings):
+    no_settings.setenv("CAIRN_DATABASE_URL", "mysql://db/x")
+
+    finding = await found("database")
+
+    assert not finding.is_right
+    assert "CAIRN_DATABASE_URL is not of the form" in finding.text
+
+
+async def test_doctor_asks_no_schema_of_a_database_that_does_not_answer(folder, no_settings):
+    no_settings.setenv("CAIRN_DATABASE_URL", "postgresql://a:b@127.0.0.1:9/postgres")
+
+    everything = [finding async for finding in doctor.findings()]
+
+    assert [each.subject for each in everything if not each.is_right] == ["database"]
+
+
+async def test_doctor_misses_what_the_database_was_made_with(folder):
+    folder.cluster.mkdir()
+    folder.secret.unlink()
+
+    finding = await found("secret")
+
+    assert "lost its file `secret`" in finding.text
+    assert not folder.secret.exists()
+
+
 async def test_doctor_ends_with_an_error_when_something_is_wrong(folder):
     folder.version.write_text("{}")
     said: list[str] = []
 
-    with pytest.raises(doctor.CannotRun, match="1 of the things above"):
+    with pytest.raises(doctor.CannotRun, match="1 of the things above is wrong"):
         await doctor.examine(said.append)
 
 

@@ -23,6 +23,11 @@ def test_an_empty_folder_becomes_an_installation_that_keeps_its_data(cairn: Cair
 
     after = cairn.request("GET", "/v1/me", token=cairn.login("acme", "ada@acme.test", password))
     assert after == before
+    stranger = cairn.run(
+        *("create-organization", "zeta", "--platform", "vabro", "--administrator", "z@zeta.test"),
+        CAIRN_SECRET="another secret of thirty-two characters",
+    )
+    assert_refused(stranger, "CAIRN_SECRET", "set the same one")
     examined = cairn.run("doctor")
     assert examined.returncode == 0, examined.stdout
 
@@ -128,6 +133,20 @@ def test_an_unreachable_database_is_refused(cairn: Cairn):
     nobody = "postgresql://admin:wrong@127.0.0.1:9/postgres"
 
     assert_refused(cairn.run("up", CAIRN_DATABASE_URL=nobody), "CAIRN_DATABASE_URL", "start it")
+    cairn.assert_nothing_runs()
+
+
+def test_another_secret_on_the_same_data_is_refused(cairn: Cairn):
+    cairn.up()
+    assert cairn.stop() == 0
+
+    other = {"CAIRN_SECRET": "another secret of thirty-two characters"}
+    refused = cairn.run("up", **other)
+
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1, refused.stderr
+    assert "CAIRN_SECRET" in refused.stderr
+    assert "restore that one. Nothing was changed." in refused.stderr
     cairn.assert_nothing_runs()
 
 

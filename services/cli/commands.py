@@ -12,6 +12,7 @@ from services.cli.terminal import murmur, say
 
 app = typer.Typer(
     help="Cairn: a self-hosted OKR backend. Settings are CAIRN_… variables; see docs/settings.md.",
+    epilog="Example: cairn up --demo",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,7 +42,10 @@ def up(
         bool, typer.Option("--demo", help="Load the sixteen demo organizations if missing.")
     ] = False,
 ) -> None:
-    """Run everything: PostgreSQL, identity, okr, feedback and the gateway, until Ctrl-C."""
+    """Run everything until Ctrl-C.
+
+    That is PostgreSQL unless CAIRN_DATABASE_URL names one, identity, okr, feedback and the gateway.
+    """
     from services import supervisor
     from services.installation import InstallationSettings
 
@@ -58,7 +62,10 @@ def migrate(
         typer.Option(help="Write each process's settings to FOLDER/<process>/settings.env too."),
     ] = None,
 ) -> None:
-    """Make the databases and roles, bring every schema to this version, load the catalogue."""
+    """Bring databases and schemas to this version.
+
+    Makes the databases and roles that are missing, and loads the catalogue of platforms and roles.
+    """
     from services.cli import upkeep
     from services.installation import InstallationSettings
 
@@ -70,7 +77,7 @@ def migrate(
 
 @app.command(epilog='Example: cairn draft-migration okr "objectives remember their reviewers"')
 def draft_migration(service: Process, message: str) -> None:
-    """Write a service's next migration from what its models have and its migrations do not."""
+    """Write a service's next migration from its models."""
     from services.cli import upkeep
 
     async def work() -> None:
@@ -81,7 +88,10 @@ def draft_migration(service: Process, message: str) -> None:
 
 @app.command(epilog="Example: CAIRN_DEMO_PASSWORD=… cairn demo")
 def demo() -> None:
-    """Load the sixteen demo organizations, one for each platform, with a login for each role."""
+    """Load the sixteen demo organizations.
+
+    One for each platform, with a login for each role; what is there already stays as it is.
+    """
     from services import supervisor
     from services.installation import InstallationSettings
 
@@ -96,10 +106,12 @@ def demo() -> None:
 
 @app.command(
     epilog="Example: cairn create-organization acme --platform lattice "
-    "--administrator ada@acme.example --role admin"
+    "--administrator ada@acme.example --role hr_team"
 )
 def create_organization(
-    slug: str,
+    slug: Annotated[
+        str, typer.Argument(help="Name to sign in with: lower-case letters, digits, hyphens.")
+    ],
     platform: Annotated[str, typer.Option(help="Platform whose roles and words it speaks.")],
     administrator: Annotated[str, typer.Option(help="Email of the first administrator.")],
     role: Annotated[
@@ -107,7 +119,10 @@ def create_organization(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the organization.")] = None,
 ) -> None:
-    """Make an organization and its first administrator; asks for a password or makes one."""
+    """Make an organization and its first administrator.
+
+    Asks for the administrator's password; makes one where nobody can be asked.
+    """
     from services import supervisor
     from services.cli import operations
     from services.installation import InstallationSettings
@@ -156,7 +171,7 @@ def _asked_password() -> str:
     epilog="Example: cairn import --organization acme --format neutral --dry-run okrs.csv",
 )
 def import_(
-    files: list[Path],
+    files: Annotated[list[Path], typer.Argument(help="CSV files: goals, check-ins, outcomes.")],
     *,
     organization: Annotated[str, typer.Option(help="Slug of the organization.")],
     format_: Annotated[str, typer.Option("--format", help="Layout of the files.")] = "neutral",
@@ -168,7 +183,10 @@ def import_(
         OnError, typer.Option(help="All or nothing, or leave refused rows out.")
     ] = OnError.REFUSE_ALL,
 ) -> None:
-    """Bring objectives, key results and check-ins from files; exit 1 when a row is refused."""
+    """Bring goals and check-ins from files.
+
+    docs/imports.md describes the files. Exit 1 when a row is refused.
+    """
     from services.cli import importing, operations
 
     order = operations.ImportOrder(
@@ -184,7 +202,10 @@ def import_(
 
 @app.command(epilog="Example: CAIRN_DATA=/srv/cairn cairn doctor")
 def doctor() -> None:
-    """Say what is wrong with this installation and how to mend it; exit 1 when something is."""
+    """Say what is wrong here and how to mend it.
+
+    Exit 1 when something is.
+    """
     from services.doctor import examine
 
     terminal.run(examine(say))
@@ -202,7 +223,10 @@ def serve(
         Path | None, typer.Option(help="File of NAME=value lines that `migrate` wrote.")
     ] = None,
 ) -> None:
-    """Run one process; `up` starts these itself, containers run one each."""
+    """Run one process.
+
+    `up` starts these itself; containers run one each.
+    """
     from services.cli import serving
 
     with terminal.refusals():

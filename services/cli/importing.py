@@ -53,25 +53,29 @@ async def carry_out(order: ImportOrder) -> None:
     async with installation_running(settings, murmur) as running:
         with progress_bar() as watch:
             report = await import_files(running, order, watch)
-    print_report(report, dry_run=order.dry_run)
+    print_report(report, order)
     # A file that cannot be read at all is refused without a single row.
     if report["state"] == FAILED or report["refused"]:
         raise CannotRun(_verdict(report, order))
 
 
-def print_report(report: dict[str, Any], *, dry_run: bool) -> None:
-    """The numbers, then the units made, every note and every refused row with its place."""
-    verb = "Would import" if dry_run else "Read"
+def print_report(report: dict[str, Any], order: ImportOrder) -> None:
+    """The numbers, the units made, then notes and refused rows, in the order of the files named.
+
+    Whoever names the goals first is first told what refuses a goal, and then what hangs on it.
+    """
+    turn = {path.name: number for number, path in enumerate(order.files)}
+    verb = "Would import" if order.dry_run else "Read"
     say(
         f"{verb} {report['rows_total']} rows: {report['created']} created, "
         f"{report['updated']} updated, {report['unchanged']} unchanged, "
         f"{report['rows_refused']} refused."
     )
     if report["units_made"]:
-        say(f"Units {'to make' if dry_run else 'made'}: {', '.join(report['units_made'])}")
-    for note in report["notes"]:
+        say(f"Units {'to make' if order.dry_run else 'made'}: {', '.join(report['units_made'])}")
+    for note in sorted(report["notes"], key=lambda note: turn.get(note["file"], 0)):
         say(f"{note['file']}:{note['line']}: {note['note']}")
-    for row in report["refused"]:
+    for row in sorted(report["refused"], key=lambda row: turn.get(row["file"], 0)):
         place = ":".join(str(row[part]) for part in ("file", "line", "column") if row[part])
         say(f"{place}: {row['reason']}")
 
@@ -82,5 +86,6 @@ def _verdict(report: dict[str, Any], order: ImportOrder) -> str:
         return f"The import failed and changed nothing: {reason}"
     kept = "the others are in" if order.on_error == "skip_row" else "nothing was imported"
     outcome = "nothing was changed, it is a dry run" if order.dry_run else kept
-    rows = f"{report['rows_refused']} rows were" if report["rows_refused"] else "A file was"
-    return f"{rows} refused; {outcome}. Mend them and import again."
+    count = report["rows_refused"]
+    refused = "1 row was" if count == 1 else f"{count} rows were" if count else "A file was"
+    return f"{refused} refused; {outcome}. Mend what is named above and import again."

@@ -17,6 +17,19 @@ WORKING_STATES = frozenset({"queued", "running"})
 SECONDS_FOR_FILES = 120
 LOOKING_EVERY = 0.3
 
+OPTIONS = {
+    "/slug": "SLUG",
+    "/name": "--name",
+    "/platform": "--platform",
+    "/role": "--role",
+    "/administrator_email": "--administrator",
+    "/administrator_name": "--administrator",
+    "/password": "The password",
+    "/organization": "--organization",
+    "/format": "--format",
+}
+"""What is called otherwise on the command line than in the body that is sent."""
+
 Watch = Callable[[dict[str, Any]], None]
 
 
@@ -56,11 +69,13 @@ async def _answer(running: Running, service: str, method: str, path: str, **opti
 
 
 def _problem_line(document: dict[str, Any], status: int) -> str:
-    line = str(document.get("detail") or document.get("title") or f"it answered {status}")
     faults = [
-        f"{error.get('pointer') or error.get('parameter') or 'body'}: {error.get('detail')}"
+        f"{OPTIONS.get(error.get('pointer'), error.get('pointer'))}: {error.get('detail')}"
         for error in document.get("errors") or []
     ]
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY and faults:
+        return "; ".join(faults)
+    line = str(document.get("detail") or document.get("title") or f"it answered {status}")
     return " ".join([line, *faults])
 
 

@@ -19,7 +19,7 @@ async def organization_id_of(identity: ServiceClient, slug: str) -> UUID:
     """The organization of a slug; `NotFound` where there is none."""
     answer = await identity.call("GET", f"/internal/organizations/{quote(slug, safe='')}")
     if not answer.is_success:
-        raise NotFound(f"There is no organization {slug!r}.")
+        raise NotFound(f"There is no organization {slug!r}; `cairn create-organization` makes one.")
     return UUID(answer.json()["id"])
 
 

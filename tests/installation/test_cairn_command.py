@@ -1,24 +1,62 @@
 """Every command says how it is used, and reports end with the right exit status."""
 
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from services.cli import importing
 from services.cli.commands import app
 from services.cli.operations import ImportOrder, _problem_line
 from services.cli.serving import read_settings
+from services.identity.catalogue.rules import read_catalogue
 from services.installation import CannotRun
 
-COMMANDS = ("up", "migrate", "demo", "create-organization", "import", "doctor", "serve")
+GROUP: Any = typer.main.get_command(app)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", sorted(GROUP.commands))
 def test_help_shows_an_example(command):
     shown = CliRunner().invoke(app, [command, "--help"])
 
     assert shown.exit_code == 0
     assert "Example:" in shown.output
     assert f"cairn {command}" in shown.output
+
+
+def test_the_list_of_commands_cuts_no_sentence_short():
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"})
+
+    assert "Example: cairn up --demo" in shown.output
+    listed = shown.output.partition("Commands:")[2]
+    assert "doctor" in listed
+    assert "..." not in listed
+
+
+def example_of(command: str) -> list[str]:
+    """The words of a command's example, without the settings before it."""
+    told = str(GROUP.commands[command].epilog)
+    words = shlex.split(told.removeprefix("Example: "))
+    return [word for word in words if not re.match("CAIRN_[A-Z_]+=", word)]
+
+
+@pytest.mark.parametrize("command", sorted(GROUP.commands))
+def test_an_example_is_taken_as_it_stands(command):
+    name, named, *arguments = example_of(command)
+
+    assert (name, named) == ("cairn", command)
+    GROUP.commands[command].make_context(command, arguments)
+
+
+def test_the_example_of_an_organization_names_a_role_that_there_is():
+    words = example_of("create-organization")
+    platform, role = (words[words.index(option) + 1] for option in ("--platform", "--role"))
+
+    assert role in {each.key for each in read_catalogue().platforms[platform].roles}
 
 
 def report(**parts):
@@ -32,9 +70,22 @@ ORDER = ImportOrder("acme", "neutral", [], False, "refuse_all", False)
 
 
 def test_a_refused_row_is_shown_with_its_place(capfd):
-    importing.print_report(report(refused=[REFUSED]), dry_run=False)
+    importing.print_report(report(refused=[REFUSED]), ORDER)
 
     assert "okrs.csv:7:unit: No unit is called Sales." in capfd.readouterr().out
+
+
+def test_what_refuses_a_goal_is_told_before_what_hangs_on_it(capfd):
+    """Files are told of in the order in which they were named."""
+    hangs = {"file": "check-ins.csv", "line": 2, "column": "row_id", "reason": "Its row is not."}
+    order = ImportOrder(
+        "acme", "neutral", [Path("okrs.csv"), Path("check-ins.csv")], False, "refuse_all", False
+    )
+
+    importing.print_report(report(refused=[hangs, REFUSED]), order)
+
+    told = capfd.readouterr().out
+    assert told.index("okrs.csv:7") < told.index("check-ins.csv:2")
 
 
 @pytest.mark.parametrize(
@@ -60,20 +111,28 @@ def test_units_and_notes_are_told(capfd):
         units_made=["Sales"], notes=[{"file": "okrs.csv", "line": 3, "note": "Joined another."}]
     )
 
-    importing.print_report(told, dry_run=True)
+    importing.print_report(told, ImportOrder("acme", "neutral", [], True, "refuse_all", False))
 
     shown = capfd.readouterr().out
     assert "Units to make: Sales" in shown
     assert "okrs.csv:3: Joined another." in shown
 
 
-def test_a_problem_is_one_line_with_its_fields():
-    line = _problem_line(
-        {"detail": "It cannot be made.", "errors": [{"pointer": "/slug", "detail": "is taken"}]},
-        422,
-    )
+def test_wrong_fields_are_one_line_in_the_words_of_the_command():
+    wrong = [
+        {"pointer": "/administrator_email", "detail": "must be an address"},
+        {"pointer": "/new", "detail": "is required"},
+    ]
 
-    assert line == "It cannot be made. /slug: is taken"
+    line = _problem_line({"detail": "Each is named below.", "errors": wrong}, 422)
+
+    assert line == "--administrator: must be an address; /new: is required"
+
+
+def test_any_other_problem_is_its_explanation():
+    assert (
+        _problem_line({"detail": "The slug is taken.", "errors": []}, 409) == "The slug is taken."
+    )
 
 
 def test_settings_of_a_container_are_read_from_its_file(tmp_path, monkeypatch):

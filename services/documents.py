@@ -1,5 +1,6 @@
 """The parts of `docs/` that code can say better than a person: written by `make api` too."""
 
+import ast
 import importlib
 import inspect
 import itertools
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
@@ -112,43 +114,61 @@ def _problems() -> str:
     )
 
 
-def _default_of(field: FieldInfo) -> object:
-    """As the page says it: a file of the project by its place in it, wherever the project lies."""
+def _default_of(field: FieldInfo) -> str:
+    """As one would set it: a file of the project by its place in it, wherever the project lies."""
     default: object = field.get_default(call_default_factory=True)
+    if isinstance(default, SecretStr):
+        # No secret: what is known to everybody, or nothing.
+        default = default.get_secret_value()
     if isinstance(default, Path) and default.is_relative_to(FOLDER.parent):
-        return default.relative_to(FOLDER.parent)
-    return default
+        default = default.relative_to(FOLDER.parent)
+    if default in ("", ()):
+        return "nothing"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+# Who reads each, in the order in which an operator meets them.
+_READERS = {
+    "InstallationSettings": "An installation",
+    "ServiceSettings": "A service process",
+    "GatewaySettings": "A gateway process",
+}
 
 
 def _settings() -> str:
     lines = []
-    for kind in sorted(
-        set(_subclasses(BaseSettings)), key=lambda each: (each.__module__, each.__name__)
-    ):
-        lines += [f"## {kind.__name__}", "", _first_sentence(kind), ""]
+    kinds = {kind.__name__: kind for kind in _subclasses(BaseSettings)}
+    for kind in sorted(kinds.values(), key=lambda each: list(_READERS).index(each.__name__)):
+        lines += [f"## {_READERS[kind.__name__]}", "", _first_sentence(kind), ""]
         lines += [_row("variable", "default", "what it sets"), _row(*["---"] * 3)]
         described = _attribute_docs(kind)
         for name, field in kind.model_fields.items():
-            default = "needed" if field.is_required() else f"`{_default_of(field)}`"
+            default = "needed" if field.is_required() else _default_of(field)
             said = field.description or described.get(name, "")
             lines.append(_row(f"`CAIRN_{name.upper()}`", default, said))
         lines.append("")
     return _page(
         "Settings",
-        "Everything is set by environment variables. Those of an installation are yours; those of "
-        "a process are passed on by `cairn up`, and derived from `CAIRN_SECRET` by `cairn serve`.",
+        "Everything is set by environment variables. Those of an installation are yours, and so "
+        "are `CAIRN_STATEMENT_CACHE` and all that begin with `CAIRN_GATEWAY_`: they are passed on. "
+        "What else a process reads is decided by `cairn up`, or written to a file by "
+        "`cairn migrate --write-settings FOLDER`, which `cairn serve --settings FILE` reads.",
         lines,
     )
 
 
 def _attribute_docs(kind: type) -> dict[str, str]:
     """The string that stands below each field in the source: its description."""
-    lines = inspect.getsource(kind).splitlines()
+    (described,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(described, ast.ClassDef)
     found = {}
-    for above, line in itertools.pairwise(lines):
-        name, text = above.strip().split(":")[0], line.strip()
-        if text.startswith('"""') and name.isidentifier():
-            found[name] = text.strip('"').strip()
+    for above, below in itertools.pairwise(described.body):
+        match above, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                found[name] = " ".join(text.split())
     return found
 
 

@@ -60,6 +60,34 @@ def test_a_dead_link_is_seen():
     assert dead_links(ROOT / "README.md", "see [this](docs/nothing.md)") == ["docs/nothing.md"]
 
 
+def missing_places(text: str) -> list[str]:
+    """Files and folders of the project that a page names in code and that are not there."""
+    named = re.findall(
+        r"`((?:tests|services|kernel|contracts|migrations|docs|openapi)/[\w./-]+)`", text
+    )
+    return [place for place in named if not (ROOT / place).exists()]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if "decisions" not in page.parts],  # they tell of their own time
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_places_that_a_page_names_are_there(page):
+    assert missing_places(page.read_text()) == []
+
+
+def test_a_missing_place_is_seen():
+    """The negative control of the check of places."""
+    assert missing_places("held in `tests/nowhere.py` and `tests/kernel`") == ["tests/nowhere.py"]
+
+
+def test_a_setting_is_described_to_its_end(made):
+    """A description of several lines is one."""
+    assert "counts as one client address." in made["settings.md"]
+    assert "`cairn-demo`" in made["settings.md"]
+
+
 def test_decisions_are_numbered_without_gaps_and_indexed():
     folder = ROOT / "docs" / "decisions"
     numbers = [int(path.stem[:4]) for path in sorted(folder.glob("0*.md"))]

@@ -138,11 +138,11 @@ def operations_list(merged: dict[str, Any]) -> str:
     return "\n".join(sorted(lines)) + "\n"
 
 
-def merge(documents: list[dict[str, Any]], title: str, version: str) -> dict[str, Any]:
+def merge(documents: list[dict[str, Any]], info: dict[str, Any]) -> dict[str, Any]:
     """The one document of the product; services may share a schema's name if it is equal."""
     merged: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
+        "info": info,
         "paths": {},
         "components": {"schemas": {}, "securitySchemes": {}},
     }

@@ -16,6 +16,27 @@ from services.documents import pages
 
 SERVICES = ("identity", "okr", "feedback")
 FOLDER = Path(__file__).parent.parent / "openapi"
+INFO = {
+    "title": "Cairn",
+    "version": VERSION,
+    "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+    "description": """\
+Goals, check-ins, roll-up, goal trees, dashboards and feedback, in the words of sixteen platforms.
+
+- **Sign in** with `POST /v1/sessions` and send the `access_token` as `Authorization: Bearer …`. It
+  is good for five minutes; `POST /v1/sessions/refresh` gives the next one.
+  `GET /v1/me/permissions` says what you may do.
+- **Lists** are pages `{items, next_cursor}`: send `next_cursor` as `cursor`, with the same filters.
+- **Edits** (PATCH, PUT, DELETE) send the `ETag` that you read as `If-Match`: 428 without it, 412
+  when somebody was faster.
+- **Repeat** a POST safely with an `Idempotency-Key`: for a day it has one effect and one answer.
+- **Errors** are RFC 9457 problem documents. `errors` names each wrong field by `pointer`, or
+  `parameter`, with the fix; what this document does not know is refused, not ignored. 404 is also
+  what is not for you to know of, 403 what you may see and not do.
+- **Words**: health is canonical (`at_risk`), and `health_label` says it as the organization's
+  platform does; `GET /v1/platforms/{platform}` has its words for levels, outcomes and scores, too.
+""",
+}
 
 
 def documents() -> Iterator[tuple[str, str]]:
@@ -29,7 +50,7 @@ def documents() -> Iterator[tuple[str, str]]:
         yield f"{name}.json", _text(document)
         yield f"{name}.operations.txt", openapi.operations_list(document)
         yield f"{name}.internal.json", _text(openapi.document(app.state.internal, name))
-    yield "cairn.json", _text(openapi.merge(public, "Cairn", VERSION))
+    yield "cairn.json", _text(openapi.merge(public, INFO))
 
 
 def _without_a_database(name: str) -> ServiceSettings:

@@ -217,8 +217,13 @@ async def _all_ready(children: dict[str, Child]) -> None:
 
 @asynccontextmanager
 async def installation_running(settings: InstallationSettings, say: Say) -> AsyncIterator[Running]:
-    """The services that run on the data folder, or, when none do, our own for the context."""
+    """The services that run elsewhere or on the data folder, or else our own for the context."""
     folder = DataFolder(settings.data)
+    if settings.peers:
+        folder.prepare()
+        installation = describe(settings, folder)
+        yield Running(installation, database_of_running(folder, installation))
+        return
     installation = await _joined(settings, folder) if folder.path.exists() else None
     if installation is not None:
         yield Running(installation, database_of_running(folder, installation))

@@ -1,5 +1,6 @@
 """Documentation is true: what code can say is generated and current, and no address is dead."""
 
+import json
 import re
 from pathlib import Path
 
@@ -86,6 +87,13 @@ def test_a_setting_is_described_to_its_end(made):
     """A description of several lines is one."""
     assert "counts as one client address." in made["settings.md"]
     assert "`cairn-demo`" in made["settings.md"]
+
+
+def test_the_api_document_says_how_to_begin():
+    info = json.loads((ROOT / "openapi" / "cairn.json").read_text())["info"]
+
+    for word in ("POST /v1/sessions", "next_cursor", "If-Match", "Idempotency-Key", "RFC 9457"):
+        assert word in info["description"]
 
 
 def test_decisions_are_numbered_without_gaps_and_indexed():

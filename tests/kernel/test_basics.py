@@ -152,11 +152,13 @@ def test_two_services_may_share_a_schema_and_not_merely_its_name():
         components = {"schemas": {"Thing": {"type": kind}}, "securitySchemes": {}}
         return {"paths": {}, "components": components}
 
-    merged = openapi.merge([document("object"), document("object")], "Toys", "1")
+    merged = openapi.merge(
+        [document("object"), document("object")], {"title": "Toys", "version": "1"}
+    )
 
     assert merged["components"]["schemas"] == {"Thing": {"type": "object"}}
     with pytest.raises(ValueError, match="the schema Thing differently"):
-        openapi.merge([document("object"), document("array")], "Toys", "1")
+        openapi.merge([document("object"), document("array")], {"title": "Toys", "version": "1"})
 
 
 async def serving(answers, path=None):

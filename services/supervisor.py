@@ -30,6 +30,7 @@ from services.installation import (
     environment_without_ours,
 )
 from services.processes import Child, Program, Say
+from services.progress import progress_bar
 from services.secret import refuse_another_secret
 
 SECONDS_TO_BE_READY = 90
@@ -221,10 +222,9 @@ async def installation_running(settings: InstallationSettings, say: Say) -> Asyn
     folder = DataFolder(settings.data)
     if settings.peers:
         folder.prepare()
-        installation = describe(settings, folder)
-        yield Running(installation, database_of_running(folder, installation))
-        return
-    installation = await _joined(settings, folder) if folder.path.exists() else None
+        installation: Installation | None = describe(settings, folder)
+    else:
+        installation = await _joined(settings, folder) if folder.path.exists() else None
     if installation is not None:
         yield Running(installation, database_of_running(folder, installation))
         return
@@ -329,7 +329,8 @@ async def load_demo(running: Running, say: Say) -> None:
         service: login_address(running.server, running.installation.keys, service).text
         for service in SERVICES
     }
-    await load(urls, settings.demo_password.get_secret_value(), say)
+    with progress_bar("Loading demo companies") as watch:
+        await load(urls, settings.demo_password.get_secret_value(), say, watch)
 
 
 def refuse_demo_in_production(settings: InstallationSettings) -> None:

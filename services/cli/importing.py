@@ -1,47 +1,14 @@
 """`cairn import`: the files handed over, progress while it takes long, the report as lines."""
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from services.cli.operations import ImportOrder, Watch, import_files
+from services.cli.operations import ImportOrder, import_files
 from services.cli.terminal import murmur, say
 from services.installation import CannotRun, InstallationSettings
+from services.progress import progress_bar
 from services.supervisor import installation_running
 
-PATIENCE_WITHOUT_A_BAR = 2.0
 FAILED = "failed"
-
-
-@contextmanager
-def progress_bar() -> Iterator[Watch]:
-    """A bar on the terminal once the work takes longer than two seconds; none anywhere else."""
-    begun = time.monotonic()
-    bar = Progress(
-        TextColumn("Importing rows"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    task = bar.add_task("rows", total=None)
-
-    def watch(report: dict[str, Any]) -> None:
-        if time.monotonic() - begun > PATIENCE_WITHOUT_A_BAR:
-            bar.start()
-        bar.update(task, total=report.get("rows_total"), completed=report.get("rows_done") or 0)
-
-    try:
-        yield watch
-    finally:
-        bar.stop()
 
 
 async def carry_out(order: ImportOrder) -> None:
@@ -51,7 +18,7 @@ async def carry_out(order: ImportOrder) -> None:
     if missing is not None:
         raise CannotRun(f"{missing} is no file: name the files to import.")
     async with installation_running(settings, murmur) as running:
-        with progress_bar() as watch:
+        with progress_bar("Importing rows") as watch:
             report = await import_files(running, order, watch)
     print_report(report, order)
     # A file that cannot be read at all is refused without a single row.

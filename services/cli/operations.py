@@ -1,7 +1,7 @@
 """What the operator does through the services' internal operations: organizations and imports."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from kernel.errors import Unavailable
 from kernel.http import ServiceClient
 from services.installation import CannotRun
+from services.progress import Watch
 from services.supervisor import Running
 
 OPERATOR = "operator"
@@ -29,8 +30,6 @@ OPTIONS = {
     "/format": "--format",
 }
 """What is called otherwise on the command line than in the body that is sent."""
-
-Watch = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ async def create_organization(running: Running, wanted: dict[str, Any]) -> dict[
 
 
 async def import_files(running: Running, order: ImportOrder, watch: Watch) -> dict[str, Any]:
-    """Hand the files to okr and wait for the end; `watch` sees every state on the way.
+    """Hand the files to okr and wait for the end; `watch` is told of the rows on the way.
 
     Answers okr's report: `state`, `failure`, the numbers of rows, `refused`, `notes`, `units_made`.
     """
@@ -121,7 +120,7 @@ async def import_files(running: Running, order: ImportOrder, watch: Watch) -> di
             f"/internal/imports/{begun['id']}",
             params={"organization": order.organization},
         )
-        watch(report)
+        watch(report.get("rows_done") or 0, report.get("rows_total"))
     finished: dict[str, Any] = report
     return finished
 

@@ -17,6 +17,7 @@ from services.demo.reading import Demo, read_demos
 from services.demo.talks import load_talks
 from services.identity.catalogue.rules import read_catalogue
 from services.identity.people.commands import passwords
+from services.progress import Watch
 
 # The services deliver what the loading leaves in their outboxes; they are running and need a core.
 _AT_A_TIME = 4
@@ -25,8 +26,10 @@ _PATIENCE = 60.0
 Say = Callable[[str], None]
 
 
-async def load_demo(urls: dict[str, str], password: str, say: Say) -> None:
+async def load_demo(urls: dict[str, str], password: str, say: Say, watch: Watch) -> None:
     """Load every demo company that is not there yet; `urls`: each service's own database.
+
+    `watch` is told how many of the missing ones are in.
 
     Returns when okr and feedback know everybody and every goal, so that the first login meets no
     service that does not know it.
@@ -35,25 +38,33 @@ async def load_demo(urls: dict[str, str], password: str, say: Say) -> None:
         engines = {
             name: await stack.enter_async_context(_engine(url)) for name, url in urls.items()
         }
-        companies = await _companies(engines["identity"], password)
-        missing = [
-            (demo, company)
-            for demo, company in companies
-            if not await has_goals(engines["okr"], company.organization_id)
-        ]
+        missing = await _missing(engines)
         say(f"Loading {len(missing)} demo companies." if missing else "The demo is there already.")
-        ids = [company.organization_id for _, company in missing]
+        companies = await _with_people(engines["identity"], missing, password)
+        ids = [company.organization_id for _, company in companies]
         await _delivered(engines["identity"], ids, "identity.")
         limit = asyncio.Semaphore(_AT_A_TIME)
-        await asyncio.gather(
-            *(_load_company(engines, demo, company, limit) for demo, company in missing)
-        )
+        loads = [_load_company(engines, demo, company, limit) for demo, company in companies]
+        for done, load in enumerate(asyncio.as_completed(loads), 1):
+            await load
+            watch(done, len(missing))
 
 
-async def _companies(engine: AsyncEngine, password: str) -> list[tuple[Demo, Company]]:
-    """Each company with its people: those of an earlier start, or loaded now."""
+async def _missing(engines: dict[str, AsyncEngine]) -> list[tuple[Demo, Company | None]]:
+    """The companies without goals; of some an earlier start may have loaded the people."""
     demos = read_demos(read_catalogue())
-    found = [(demo, await loaded_people(engine, demo)) for demo in demos]
+    found = [(demo, await loaded_people(engines["identity"], demo)) for demo in demos]
+    return [
+        (demo, company)
+        for demo, company in found
+        if company is None or not await has_goals(engines["okr"], company.organization_id)
+    ]
+
+
+async def _with_people(
+    engine: AsyncEngine, found: list[tuple[Demo, Company | None]], password: str
+) -> list[tuple[Demo, Company]]:
+    """Each company with its people: those of an earlier start, or loaded now."""
     if any(company is None for _, company in found):
         password_hash = await passwords.hashed(password)
     return [

@@ -33,9 +33,9 @@ class ServiceSettings(BaseSettings):
     """`postgresql+asyncpg://…` of the service's login role, which owns nothing."""
     sealing_key: SecretStr
     """Seals cursors and whatever the service keeps encrypted at rest."""
-    peer_keys: Json[dict[str, SecretStr]] = Field(default_factory=dict, validate_default=False)
+    peer_keys: Json[dict[str, SecretStr]]
     """`{"caller>callee": key}` for the pairs that this process takes part in, and no others."""
-    peers: Json[dict[str, list[str]]] = Field(default_factory=dict, validate_default=False)
+    peers: Json[dict[str, list[str]]]
     """Service name → its addresses, `unix:/path.sock` or `http://host:port`."""
     issuer: str
     """The public address of the gateway: the `iss` of tokens."""

@@ -59,6 +59,8 @@ def _without_a_database(name: str) -> ServiceSettings:
         service=name,
         service_database_url=SecretStr("postgresql+asyncpg://nobody@/nothing"),
         sealing_key=SecretStr("document"),
+        peer_keys={},
+        peers={},
         issuer="http://127.0.0.1",
         log_level="warning",
     )

@@ -35,6 +35,8 @@ def read_settings(path: Path) -> None:
 def serve(name: str, *, uds: Path | None, descriptor: int | None, host: str, port: int) -> None:
     """Serve until SIGTERM; requests that run are given time to finish."""
     _require_settings(name)
+    if descriptor is None:
+        _require_place(uds, host, port)
     config = uvicorn.Config(
         f"services.{name}.app:create",
         factory=True,
@@ -84,6 +86,29 @@ def _require_settings(name: str) -> None:
         ) from None
     except WrongSetting as fault:
         raise CannotRun(str(fault)) from None
+
+
+def _require_place(uds: Path | None, host: str, port: int) -> None:
+    """Whether one can listen there at all; uvicorn would load everything first, then say so."""
+    if uds is not None:
+        if not os.access(uds.parent, os.W_OK):
+            raise CannotRun(
+                f"--uds {uds} cannot be made: {uds.parent} is no folder to write to. Make it, or "
+                "name another."
+            )
+        return
+    try:
+        socket.create_server((host, port), family=_family_of(host)).close()
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]
+        raise CannotRun(
+            f"--host {host} --port {port} cannot be listened on ({reason}): choose another, or end "
+            "what uses it."
+        ) from None
+
+
+def _family_of(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _wait_until_it_listens(inherited: socket.socket) -> None:

@@ -14,7 +14,10 @@ _REQUEST_HEADERS = (
     b"Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, "
     b"If-None-Match, Prefer, Traceparent"
 )
-_EXPOSED = b"ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+_EXPOSED = (
+    b"ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
+    b"X-Request-Id"
+)
 _PREFLIGHT_SECONDS = b"600"
 _API_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 

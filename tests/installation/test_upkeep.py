@@ -178,7 +178,8 @@ async def test_doctor_names_a_misspelt_setting(folder, no_settings):
 
 
 @pytest.mark.parametrize(
-    ("process", "missing"), [("okr", "CAIRN_SERVICE_DATABASE_URL"), ("gateway", "CAIRN_PEERS")]
+    ("process", "missing"),
+    [("okr", "CAIRN_SERVICE_DATABASE_URL"), ("okr", "CAIRN_PEERS"), ("gateway", "CAIRN_PEERS")],
 )
 async def test_a_process_without_its_settings_names_them_in_one_line(process, missing):
     status, said = await cairn("serve", process)
@@ -187,6 +188,35 @@ async def test_a_process_without_its_settings_names_them_in_one_line(process, mi
     assert len(said.splitlines()) == 1, said
     assert missing in said
     assert "cairn migrate --write-settings" in said
+
+
+@pytest.mark.parametrize(
+    ("place", "fix"),
+    [
+        (["--host", "192.0.2.1", "--port", "8000"], "--host 192.0.2.1 --port 8000"),
+        (["--uds", "/nowhere/okr.sock"], "/nowhere is no folder to write to"),
+    ],
+)
+async def test_a_place_where_nobody_can_listen_is_told_in_one_line(place, fix):
+    told = {"CAIRN_PEERS": "{}", "CAIRN_ISSUER": "http://127.0.0.1:8000"}
+
+    status, said = await cairn("serve", "gateway", *place, **told)
+
+    assert status == 1
+    assert len(said.splitlines()) == 1, said
+    assert fix in said
+
+
+async def test_a_port_in_use_is_told_by_a_single_process_too():
+    told = {"CAIRN_PEERS": "{}", "CAIRN_ISSUER": "http://127.0.0.1:8000"}
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+
+        status, said = await cairn("serve", "gateway", "--port", port, **told)
+
+    assert status == 1
+    assert f"--port {port} cannot be listened on" in said
+    assert len(said.splitlines()) == 1, said
 
 
 async def test_a_host_of_another_machine_and_a_port_of_the_system_are_told_apart(no_settings):

@@ -1,13 +1,12 @@
-"""The receiving end of events: one internal operation, one transaction a message.
+"""The receiving end of events: one internal operation, one transaction for what is alike.
 
 Receivers are idempotent by nature: whole records are applied if newer, audit entries are keyed by
 their id. A message whose handling fails is not acknowledged and comes again.
 """
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -56,10 +55,15 @@ async def receive(
     messages: list[Message],
     circumstances: Mapping[str, Any] | None = None,
 ) -> set[int]:
-    """Handle messages in transactions of their organizations, `circumstances` in their `info`."""
+    """Handle messages in transactions of their organizations, `circumstances` in their `info`.
+
+    Messages of one topic and organization keep their order; a sender promises none beyond that.
+    """
+    alike: dict[tuple[str, UUID], list[Message]] = defaultdict(list)
+    for message in messages:
+        alike[message.topic, message.organization_id].append(message)
     taken: set[int] = set()
-    for (topic, _), run in groupby(messages, attrgetter("topic", "organization_id")):
-        group = list(run)
+    for (topic, _), group in alike.items():
         groups = [group] if isinstance(subscribers.get(topic), ManyAtOnce) else []
         # Where one of many cannot be taken, the others do not wait for it.
         for part in [*groups, *([message] for message in group)]:

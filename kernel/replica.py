@@ -4,12 +4,12 @@ Identity tells of them as whole records, applied if newer; a replay rebuilds a d
 nothing. Each service has the three tables of its own, made of the mixins below.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -72,64 +72,91 @@ class Directory:
     person: type[Any]
 
 
-async def apply_if_newer(session: AsyncSession, table: type[Any], record: dict[str, Any]) -> bool:
-    """Write a whole record unless the same or a newer version is there; whether it was written."""
-    key = [column.name for column in table.__table__.primary_key]
-    values = {**record, "organization_id": session.info["organization_id"]}
-    statement = insert(table).values(values)
-    changed = {
-        name: statement.excluded[name] for name in values if name not in {*key, "created_at"}
-    }
-    written = await session.execute(
+async def apply_newer(
+    session: AsyncSession, table: type[Any], records: Sequence[dict[str, Any]]
+) -> None:
+    """Write whole records, each unless the same or a newer version of it is there."""
+    if not records:
+        return
+    columns = table.__table__
+    key = [column.name for column in columns.primary_key]
+    statement = insert(columns)
+    changed = {name: statement.excluded[name] for name in records[0] if name not in key}
+    tenant = {"organization_id": session.info["organization_id"]}
+    await session.execute(
         statement.on_conflict_do_update(
-            index_elements=key, set_=changed, where=table.version < statement.excluded.version
-        ).returning(table.version)
+            index_elements=key, set_=changed, where=columns.c.version < statement.excluded.version
+        ),
+        # In one order, so that two deliveries of the same wait for each other in turn.
+        sorted((record | tenant for record in records), key=lambda record: str(record.get("id"))),
     )
-    return written.one_or_none() is not None
 
 
-async def apply_unit(session: AsyncSession, tables: Directory, record: dict[str, Any]) -> None:
-    """Apply a unit's record and give it and all below it their paths anew."""
-    # Two relays may deliver at once, and neither would see the link that the other is writing.
-    await database.one_at_a_time(session, "units")
-    if await apply_if_newer(session, tables.unit, record | {"path": [record["id"]]}):
-        unit = tables.unit
-        rows = (await session.execute(select(unit.id, unit.parent_id, unit.path))).all()
-        parents = {row.id: row.parent_id for row in rows}
-        await _write_chains(
-            session,
-            unit,
-            unit.path,
-            {row.id: row.path for row in rows},
-            {row.id: [*reversed(_chain(row.id, parents)), row.id] for row in rows},
-        )
+async def apply_units(
+    session: AsyncSession, tables: Directory, records: Sequence[dict[str, Any]]
+) -> None:
+    """Apply units' records and give them and all below them their paths anew."""
+
+    def path(unit_id: UUID, parents: Mapping[UUID, UUID | None]) -> list[UUID]:
+        return [*reversed(_chain(unit_id, parents)), unit_id]
+
+    unit = tables.unit
+    await _apply_linked(session, unit, unit.parent_id, unit.path, path, records)
 
 
-async def apply_person(session: AsyncSession, tables: Directory, record: dict[str, Any]) -> None:
-    """Apply a person's record and give everybody below the chain of managers anew."""
-    await database.one_at_a_time(session, "lines of managers")
+async def apply_people(
+    session: AsyncSession, tables: Directory, records: Sequence[dict[str, Any]]
+) -> None:
+    """Apply people's records and give them and all below them their chains of managers anew."""
     person = tables.person
-    known = await session.scalar(select(person.manager_id).where(person.id == record["id"]))
-    if not await apply_if_newer(session, person, record | {"manager_chain": []}):
-        return
-    rows = (await session.execute(select(person.id, person.manager_id, person.manager_chain))).all()
-    if (
-        known == record["manager_id"]
-        and known is None
-        and all(row.manager_id != record["id"] for row in rows)
-    ):
-        return
-    parents = {row.id: row.manager_id for row in rows}
+    await _apply_linked(session, person, person.manager_id, person.manager_chain, _chain, records)
+
+
+async def _apply_linked(
+    session: AsyncSession,
+    table: type[Any],
+    above: Any,
+    chain: Any,
+    chain_of: Callable[[UUID, Mapping[UUID, UUID | None]], list[UUID]],
+    records: Sequence[dict[str, Any]],
+) -> None:
+    """Records that name in `above` whom they are below; `chain` is computed from all of these."""
+    # Two relays may deliver at once, and neither would see the link that the other is writing.
+    await database.one_at_a_time(session, table.__tablename__)
+    rows = await session.execute(select(table.id, table.version, above, chain))
+    stored = {row[0]: row for row in rows}
+    newer = _newer(records, {row_id: row[1] for row_id, row in stored.items()})
+    before = {row_id: row[2] for row_id, row in stored.items()}
+    parents = before | {row_id: record[above.key] for row_id, record in newer.items()}
+    moved = {
+        row_id for row_id in newer if row_id not in stored or before[row_id] != parents[row_id]
+    }
+    # Whom nobody is below moves alone.
+    reached = set(stored) if moved.intersection(parents.values()) else set()
+    chains = {row_id: chain_of(row_id, parents) for row_id in reached | set(newer)}
+    whole = [record | {chain.key: chains[row_id]} for row_id, record in newer.items()]
+    await apply_newer(session, table, whole)
+    others = {row_id: chains[row_id] for row_id in reached.difference(newer)}
     await _write_chains(
         session,
-        person,
-        person.manager_chain,
-        {row.id: row.manager_chain for row in rows},
-        {row.id: _chain(row.id, parents) for row in rows},
+        table,
+        chain.key,
+        {row_id: value for row_id, value in others.items() if stored[row_id][3] != value},
     )
 
 
-def _chain(start: UUID, parents: dict[UUID, UUID | None]) -> list[UUID]:
+def _newer(
+    records: Sequence[dict[str, Any]], versions: Mapping[UUID, int]
+) -> dict[UUID, dict[str, Any]]:
+    """The newest record of each thing, where it is newer than what is there."""
+    newer: dict[UUID, dict[str, Any]] = {}
+    for record in sorted(records, key=lambda record: -record["version"]):
+        if record["version"] > versions.get(record["id"], 0):
+            newer.setdefault(record["id"], record)
+    return newer
+
+
+def _chain(start: UUID, parents: Mapping[UUID, UUID | None]) -> list[UUID]:
     """The known ancestors, nearest first; a parent whose record has not come yet ends the chain."""
     chain: list[UUID] = []
     current = parents.get(start)
@@ -140,18 +167,19 @@ def _chain(start: UUID, parents: dict[UUID, UUID | None]) -> list[UUID]:
 
 
 async def _write_chains(
-    session: AsyncSession,
-    table: type[Any],
-    column: Any,
-    stored: dict[UUID, list[UUID]],
-    wanted: dict[UUID, list[UUID]],
+    session: AsyncSession, table: type[Any], column: str, chains: Mapping[UUID, list[UUID]]
 ) -> None:
-    for row_id, chain in wanted.items():
-        if stored[row_id] != chain:
-            await session.execute(
-                update(table).where(table.id == row_id).values({column.key: chain}),
-                execution_options={"synchronize_session": False},
-            )
+    if not chains:
+        return
+    columns = table.__table__
+    statement = update(columns).where(
+        columns.c.organization_id == session.info["organization_id"],
+        columns.c.id == bindparam("row_id"),
+    )
+    await session.execute(
+        statement.values({column: bindparam("chain")}),
+        [{"row_id": row_id, "chain": value} for row_id, value in chains.items()],
+    )
 
 
 async def load_authority(

@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -33,7 +33,13 @@ class Copy:
     subscribers: inbox.Subscribers
     id: UUID = field(default_factory=uuid7)
 
+    async def take_each(self, *records: Record) -> None:
+        """Records that arrive one after the other."""
+        for record in records:
+            await self.take(record)
+
     async def take(self, *records: Record) -> None:
+        """Records that arrive together."""
         messages = [
             inbox.Message(
                 id=number,
@@ -131,37 +137,47 @@ def line(length: int) -> list[PersonRecord]:
     return people
 
 
+ways_to_arrive = pytest.mark.parametrize("arrive", [Copy.take, Copy.take_each])
+
+
+@ways_to_arrive
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 async def test_manager_chains_do_not_depend_on_the_order_of_arrival(
-    copy: Copy, order: Sequence[int]
+    copy: Copy, order: Sequence[int], arrive: Callable[..., Awaitable[None]]
 ):
     people = line(4)
 
-    await copy.take(*(people[number] for number in order))
+    await arrive(copy, *(people[number] for number in order))
 
     rows = await copy.rows(copy.tables.person)
     for depth, record in enumerate(people):
         assert rows[record.id].manager_chain == [above.id for above in reversed(people[:depth])]
 
 
+@ways_to_arrive
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
-async def test_unit_paths_do_not_depend_on_the_order_of_arrival(copy: Copy, order: Sequence[int]):
+async def test_unit_paths_do_not_depend_on_the_order_of_arrival(
+    copy: Copy, order: Sequence[int], arrive: Callable[..., Awaitable[None]]
+):
     units: list[UnitRecord] = []
     for _ in range(4):
         units.append(unit(units[-1].id if units else None))
 
-    await copy.take(*(units[number] for number in order))
+    await arrive(copy, *(units[number] for number in order))
 
     rows = await copy.rows(copy.tables.unit)
     for depth, record in enumerate(units):
         assert rows[record.id].path == [above.id for above in units[: depth + 1]]
 
 
-async def test_an_older_record_and_the_same_again_change_nothing(copy: Copy):
+@ways_to_arrive
+async def test_an_older_record_and_the_same_again_change_nothing(
+    copy: Copy, arrive: Callable[..., Awaitable[None]]
+):
     old = person(title="Old")
     new = old.model_copy(update={"version": 3, "title": "New", "epoch": 2})
 
-    await copy.take(new, old, new, new.model_copy(update={"title": "Another"}))
+    await arrive(copy, new, old, new, new.model_copy(update={"title": "Another"}))
 
     row = (await copy.rows(copy.tables.person))[old.id]
     assert (row.title, row.epoch, row.version) == ("New", 2, 3)
@@ -190,6 +206,22 @@ async def test_a_move_takes_everybody_below_along(copy: Copy):
     rows = await copy.rows(copy.tables.person)
     assert rows[middle.id].manager_chain == []
     assert rows[bottom.id].manager_chain == [middle.id]
+
+
+async def test_moves_that_arrive_together_take_everybody_below_along(copy: Copy):
+    top, middle, bottom = line(3)
+    other, follower = person(), person()
+    await copy.take(top, middle, bottom, other, follower)
+
+    await copy.take(
+        middle.model_copy(update={"version": 2, "manager_id": other.id}),
+        other.model_copy(update={"version": 2, "manager_id": top.id}),
+        follower.model_copy(update={"version": 2, "manager_id": bottom.id}),
+    )
+
+    rows = await copy.rows(copy.tables.person)
+    assert rows[bottom.id].manager_chain == [middle.id, other.id, top.id]
+    assert rows[follower.id].manager_chain == [bottom.id, middle.id, other.id, top.id]
 
 
 async def test_a_unit_moves_with_all_below_it(copy: Copy):

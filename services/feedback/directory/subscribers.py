@@ -7,35 +7,42 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.identity import OrganizationRecord, PersonRecord, UnitRecord
 from contracts.okr import GoalRecord
 from kernel import replica
+from kernel.inbox import ManyAtOnce, Subscriber
 from services.feedback.directory.models import DIRECTORY, Goal
 
 
 async def take_organization(session: AsyncSession, payload: dict[str, Any]) -> None:
     """The organization's settings, roles and words."""
     record = OrganizationRecord.model_validate(payload).model_dump(exclude={"id"})
-    await replica.apply_if_newer(session, DIRECTORY.organization, record)
+    await replica.apply_newer(session, DIRECTORY.organization, [record])
 
 
-async def take_unit(session: AsyncSession, payload: dict[str, Any]) -> None:
-    """A unit; the paths of all below it follow."""
-    await replica.apply_unit(session, DIRECTORY, UnitRecord.model_validate(payload).model_dump())
+async def take_units(session: AsyncSession, payloads: list[dict[str, Any]]) -> None:
+    """Units; the paths of all below them follow."""
+    records = [UnitRecord.model_validate(payload).model_dump() for payload in payloads]
+    await replica.apply_units(session, DIRECTORY, records)
 
 
-async def take_person(session: AsyncSession, payload: dict[str, Any]) -> None:
-    """A person; the chains of managers of all below follow."""
-    record = PersonRecord.model_validate(payload)
+async def take_people(session: AsyncSession, payloads: list[dict[str, Any]]) -> None:
+    """People; the chains of managers of all below them follow."""
+    records = [PersonRecord.model_validate(payload) for payload in payloads]
+    await replica.apply_people(session, DIRECTORY, [_columns(record) for record in records])
+
+
+def _columns(record: PersonRecord) -> dict[str, Any]:
     held = [role.model_dump(mode="json") for role in record.assignments]
-    await replica.apply_person(session, DIRECTORY, record.model_dump() | {"assignments": held})
+    return record.model_dump() | {"assignments": held}
 
 
-async def take_goal(session: AsyncSession, payload: dict[str, Any]) -> None:
-    """A goal; whom its privacy shuts out sees nothing about it from this commit on."""
-    await replica.apply_if_newer(session, Goal, GoalRecord.model_validate(payload).model_dump())
+async def take_goals(session: AsyncSession, payloads: list[dict[str, Any]]) -> None:
+    """Goals; whom their privacy shuts out sees nothing about them from this commit on."""
+    records = [GoalRecord.model_validate(payload).model_dump() for payload in payloads]
+    await replica.apply_newer(session, Goal, records)
 
 
-SUBSCRIBERS = {
+SUBSCRIBERS: dict[str, Subscriber | ManyAtOnce] = {
     OrganizationRecord.name: take_organization,
-    UnitRecord.name: take_unit,
-    PersonRecord.name: take_person,
-    GoalRecord.name: take_goal,
+    UnitRecord.name: ManyAtOnce(take_units),
+    PersonRecord.name: ManyAtOnce(take_people),
+    GoalRecord.name: ManyAtOnce(take_goals),
 }

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kernel.authorization import one_of
 from services.okr.directory.models import DirectoryOrganization, DirectoryPerson, DirectoryUnit
 
 
@@ -31,6 +32,16 @@ async def unknown_people(session: AsyncSession, person_ids: Iterable[UUID]) -> s
         )
     )
     return asked - set(known)
+
+
+async def main_units(session: AsyncSession, person_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The main unit of each of the people who are known."""
+    rows = await session.execute(
+        select(DirectoryPerson.id, DirectoryPerson.main_unit_id).where(
+            one_of(DirectoryPerson.id, person_ids)
+        )
+    )
+    return {row.id: row.main_unit_id for row in rows}
 
 
 async def unit(session: AsyncSession, unit_id: UUID) -> DirectoryUnit | None:

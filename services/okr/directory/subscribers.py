@@ -6,29 +6,35 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.identity import OrganizationRecord, PersonRecord, UnitRecord
 from kernel import replica
+from kernel.inbox import ManyAtOnce, Subscriber
 from services.okr.directory.models import DIRECTORY
 
 
 async def take_organization(session: AsyncSession, payload: dict[str, Any]) -> None:
     """The organization's settings, roles and words."""
     record = OrganizationRecord.model_validate(payload).model_dump(exclude={"id"})
-    await replica.apply_if_newer(session, DIRECTORY.organization, record)
+    await replica.apply_newer(session, DIRECTORY.organization, [record])
 
 
-async def take_unit(session: AsyncSession, payload: dict[str, Any]) -> None:
-    """A unit; the paths of all below it follow."""
-    await replica.apply_unit(session, DIRECTORY, UnitRecord.model_validate(payload).model_dump())
+async def take_units(session: AsyncSession, payloads: list[dict[str, Any]]) -> None:
+    """Units; the paths of all below them follow."""
+    records = [UnitRecord.model_validate(payload).model_dump() for payload in payloads]
+    await replica.apply_units(session, DIRECTORY, records)
 
 
-async def take_person(session: AsyncSession, payload: dict[str, Any]) -> None:
-    """A person; the chains of managers of all below follow."""
-    record = PersonRecord.model_validate(payload)
+async def take_people(session: AsyncSession, payloads: list[dict[str, Any]]) -> None:
+    """People; the chains of managers of all below them follow."""
+    records = [PersonRecord.model_validate(payload) for payload in payloads]
+    await replica.apply_people(session, DIRECTORY, [_columns(record) for record in records])
+
+
+def _columns(record: PersonRecord) -> dict[str, Any]:
     held = [role.model_dump(mode="json") for role in record.assignments]
-    await replica.apply_person(session, DIRECTORY, record.model_dump() | {"assignments": held})
+    return record.model_dump() | {"assignments": held}
 
 
-SUBSCRIBERS = {
+SUBSCRIBERS: dict[str, Subscriber | ManyAtOnce] = {
     OrganizationRecord.name: take_organization,
-    UnitRecord.name: take_unit,
-    PersonRecord.name: take_person,
+    UnitRecord.name: ManyAtOnce(take_units),
+    PersonRecord.name: ManyAtOnce(take_people),
 }

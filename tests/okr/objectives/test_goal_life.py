@@ -260,6 +260,27 @@ async def test_an_individual_objective_follows_its_owner_while_it_is_open(
     assert UUID(is_open["id"]) in await world.marks()
 
 
+async def test_owners_who_move_together_take_their_own_goals_along(
+    world: World, cycle: Cycle
+) -> None:
+    unit, elsewhere = await world.unit(), await world.unit()
+    owners = [await world.person(unit_id=unit) for _ in range(2)]
+    goals = [
+        await world.objective(cycle, owner, level="individual", unit_id=unit) for owner in owners
+    ]
+    places = dict(zip(owners, (elsewhere, world.root_id), strict=True))
+    records = [
+        world.people[owner].model_copy(
+            update={"version": world.next_version(), "main_unit_id": places[owner]}
+        )
+        for owner in owners
+    ]
+    await world.tell(*records)
+    for owner, goal in zip(owners, goals, strict=True):
+        seen = await world.call(owner, "GET", f"/v1/objectives/{goal.id}")
+        assert seen["unit_id"] == str(places[owner])
+
+
 async def test_an_older_record_of_a_person_moves_nothing(world: World, cycle: Cycle) -> None:
     unit, elsewhere = await world.unit(), await world.unit()
     owner = await world.person(unit_id=unit)

@@ -3,7 +3,7 @@
 from services.okr.objectives.commands.assigning import (
     assign_key_result,
     assign_owner,
-    follow_owner,
+    follow_owners,
     join_objective,
     leave_objective,
 )
@@ -108,7 +108,7 @@ __all__ = [
     "delete_alignment",
     "delete_key_result",
     "delete_objective",
-    "follow_owner",
+    "follow_owners",
     "insert_rows",
     "join_objective",
     "key_result_measured",

@@ -1,5 +1,6 @@
 """Whose goals are: owners named, contributors named or entering by themselves."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -112,10 +113,11 @@ async def leave_objective(session: AsyncSession, actor: Principal, objective_id:
     return objective
 
 
-async def follow_owner(session: AsyncSession, person_id: UUID, main_unit_id: UUID) -> None:
-    """Move somebody's open individual objectives to their main unit; nobody's operation."""
-    for objective in await queries.individual_elsewhere(session, person_id, main_unit_id):
-        records = await move_to_unit(session, objective, main_unit_id)
+async def follow_owners(session: AsyncSession, main_units: Mapping[UUID, UUID]) -> None:
+    """Move people's open individual objectives to their main units; nobody's operation."""
+    for objective in await queries.individual_elsewhere(session, main_units):
+        assert objective.owner_id is not None
+        records = await move_to_unit(session, objective, main_units[objective.owner_id])
         objective.version += 1
         objective.updated_at = clock.now()
         await record_change(

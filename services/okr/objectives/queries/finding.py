@@ -5,7 +5,7 @@ together (see `hierarchy`), then cycles, then objectives by id, then their key r
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import selectinload
 
 from kernel import database
-from kernel.authorization import Principal, as_sql
+from kernel.authorization import Principal, as_sql, one_of
 from kernel.errors import NotFound
 from services.okr.cycles.models import Cycle
 from services.okr.directory import queries as directory
@@ -185,16 +185,29 @@ async def open_outside(
 
 
 async def individual_elsewhere(
-    session: AsyncSession, owner_id: UUID, unit_id: UUID
+    session: AsyncSession, main_units: Mapping[UUID, UUID]
 ) -> list[Objective]:
-    """Somebody's open individual objectives that are not in this unit, locked."""
-    wanted = select(Objective).where(
-        Objective.owner_id == owner_id,
-        Objective.level == Level.INDIVIDUAL.value,
-        Objective.unit_id != unit_id,
-        Objective.state.in_(OPEN_STATES),
+    """Owners' open individual objectives that are not in their owner's unit, locked.
+
+    `main_units`: owner → the unit where theirs belong.
+    """
+    owned = await session.execute(
+        select(Objective.id, Objective.owner_id, Objective.unit_id).where(
+            one_of(Objective.owner_id, main_units),
+            Objective.level == Level.INDIVIDUAL.value,
+            Objective.state.in_(OPEN_STATES),
+        )
     )
-    return list(await session.scalars(_locked(wanted)))
+    elsewhere = [row.id for row in owned if row.unit_id != main_units[row.owner_id]]
+    # Looked at once more as they are when nobody else can change them.
+    return [
+        found
+        for found in (await locked(session, elsewhere) if elsewhere else [])
+        if found.level == Level.INDIVIDUAL.value
+        and found.state in OPEN_STATES
+        and found.owner_id is not None
+        and found.unit_id != main_units.get(found.owner_id, found.unit_id)
+    ]
 
 
 async def open_ids(session: AsyncSession, cycle_id: UUID | None = None) -> list[UUID]:

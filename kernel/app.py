@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kernel import database, http, inbox, jobs, logging, openapi, outbox
-from kernel.auth import Authorities, AuthorityLoader, FetchedKeys, KeySource, TokenVerifier
+from kernel.auth import Authorities, AuthorityLoader
 from kernel.authorization import Principal
 from kernel.config import LOOP_CONNECTIONS, ServiceSettings, read
 from kernel.errors import Unavailable
@@ -22,6 +22,7 @@ from kernel.idempotency import Operation
 from kernel.pagination import Seal
 from kernel.problems import answer_problems
 from kernel.requests import RequestContext
+from kernel.tokens import FetchedKeys, KeySource, TokenVerifier
 
 VERSION = "0.1.0"
 JSON_LIMIT = 1024 * 1024

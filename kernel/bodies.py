@@ -4,19 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from fastapi import Request
-
 _NESTED = 64
-
-
-class StrictRequest(Request):
-    """A request whose JSON is read strictly: no NaN, no name twice, no deep nesting."""
-
-    async def json(self) -> Any:
-        value = strict_json(await self.body())
-        if value is None:
-            raise json.JSONDecodeError("null is no body; leave it out", "null", 0)
-        return value
 
 
 def strict_json(body: bytes) -> Any:

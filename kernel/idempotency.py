@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from kernel import clock, database, parameters
 from kernel.auth import principal
 from kernel.authorization import Principal
-from kernel.bodies import StrictRequest
+from kernel.bodies import strict_json
 from kernel.errors import (
     BadRequest,
     Conflict,
@@ -55,6 +55,16 @@ IDEMPOTENCY_KEY = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Index(None, "created_at"),
 )
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read strictly: no NaN, no name twice, no deep nesting."""
+
+    async def json(self) -> Any:
+        value = strict_json(await self.body())
+        if value is None:
+            raise json.JSONDecodeError("null is no body; leave it out", "null", 0)
+        return value
 
 
 class RepeatedWithAnotherBody(Unprocessable):

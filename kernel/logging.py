@@ -1,25 +1,21 @@
 """One JSON line an event, with the request's id; secrets cannot be printed."""
 
+import json
 import logging
 import sys
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
-
-import structlog
-from structlog.typing import EventDict, WrappedLogger
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _SECRET_WORDS = ("password", "token", "secret", "authorization", "cookie", "key", "credential")
 _MASK = "[hidden]"
-
-
-def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replace the value of every field whose name sounds like a secret, at any depth."""
-    return {name: _hidden(name, value) for name, value in event.items()}
+_FIELDS = "fields"
 
 
 def _hidden(name: str, value: Any) -> Any:
+    """The value of a field, masked where its name sounds like a secret, at any depth."""
     if any(word in name.lower() for word in _SECRET_WORDS):
         return _MASK
     if isinstance(value, dict):
@@ -29,38 +25,55 @@ def _hidden(name: str, value: Any) -> Any:
     return value
 
 
-def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    if (current := request_id.get()) is not None:
-        event["request_id"] = current
-    return event
+class JsonLines(logging.Formatter):
+    """Writes a record of ours, or of a library, as one JSON object."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "service": self._service,
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        }
+        if (current := request_id.get()) is not None:
+            line["request_id"] = current
+        given: dict[str, Any] = getattr(record, _FIELDS, {})
+        line |= {name: _hidden(name, value) for name, value in given.items()}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class Logger:
+    """A logger whose fields become fields of the JSON line."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._logger.info(event, extra={_FIELDS: fields})
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._logger.warning(event, extra={_FIELDS: fields})
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._logger.error(event, extra={_FIELDS: fields})
+
+    def exception(
+        self, event: str, *, exc_info: BaseException | bool = True, **fields: Any
+    ) -> None:
+        """An error with its traceback, of the exception being handled unless one is given."""
+        self._logger.error(event, exc_info=exc_info, extra={_FIELDS: fields})
 
 
 def configure(service: str, level: str) -> None:
-    """Send structlog and the standard library's loggers through one JSON renderer on stderr."""
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_request_id,
-        lambda _, __, event: {"service": service, **event},
-        hide_secrets,
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+    """Send everything that is logged, by libraries too, through one handler on stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(default=str),
-            ],
-        )
-    )
+    handler.setFormatter(JsonLines(service))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -69,6 +82,6 @@ def configure(service: str, level: str) -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
-def logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger whose fields become fields of the JSON line."""
-    return structlog.stdlib.get_logger(name)
+def logger(name: str) -> Logger:
+    """The logger of a module."""
+    return Logger(name)

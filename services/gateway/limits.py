@@ -14,8 +14,8 @@ import jwt
 
 from kernel import logging
 from kernel.addresses import network_of
-from kernel.auth import TokenVerifier, keys_of
 from kernel.errors import TooManyRequests, Unauthenticated, Unavailable
+from kernel.tokens import TokenVerifier, keys_of
 from services.gateway.config import GatewaySettings
 from services.gateway.framing import Incoming
 from services.gateway.windows import SlidingMinute

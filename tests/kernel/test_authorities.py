@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from kernel.auth import Authorities, Claims
+from kernel.auth import Authorities
 from kernel.authorization import Authority
 from kernel.errors import Unauthenticated
+from kernel.tokens import Claims
 
 CLAIMS = Claims(uuid4(), uuid4(), "lattice", "manager", "s", 1, time.time() + 300)
 

@@ -5,11 +5,12 @@ import time
 import pytest
 from jwt.algorithms import RSAAlgorithm
 
-from kernel import auth
-from kernel.auth import Authorities, Claims, FetchedKeys, TokenVerifier
+from kernel import auth, tokens
+from kernel.auth import Authorities
 from kernel.authorization import Authority
 from kernel.errors import Unavailable
 from kernel.ids import uuid7
+from kernel.tokens import Claims, FetchedKeys, TokenVerifier
 from tests.support.database import ISSUER
 from tests.support.principals import principal
 from tests.support.tokens import KEY_ID, KnownKeys, private_key, token_for
@@ -54,7 +55,7 @@ async def test_a_key_that_identity_has_since_made_is_found_after_a_moment(monkey
     await keys.refresh()
     identity.keys.append(published("next"))
     assert await keys.public_key("next") is None
-    monkeypatch.setattr(auth, "_COOL_DOWN", -1.0)
+    monkeypatch.setattr(tokens, "_COOL_DOWN", -1.0)
 
     assert await keys.public_key("next") is not None
 
@@ -81,7 +82,7 @@ async def test_only_keys_that_sign_access_tokens_are_taken():
 
 
 async def test_a_token_is_checked_once_until_many_others_have_come(monkeypatch):
-    monkeypatch.setattr(auth, "_REMEMBERED", 2)
+    monkeypatch.setattr(tokens, "_REMEMBERED", 2)
     asked = []
 
     class Counted(KnownKeys):

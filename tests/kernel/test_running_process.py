@@ -15,8 +15,8 @@ from fastapi import APIRouter, FastAPI
 from jwt.algorithms import RSAAlgorithm
 
 from kernel.app import Service, create_app
-from kernel.auth import ALGORITHM
 from kernel.config import ServiceSettings
+from kernel.tokens import ALGORITHM
 from tests.kernel import toy
 from tests.support.tokens import KEY_ID, KnownKeys, headers_for, private_key
 

@@ -10,9 +10,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 
-from kernel.auth import ALGORITHM, AUDIENCE, TOKEN_TYPE, TokenVerifier
 from kernel.authorization import Principal
 from kernel.ids import uuid7
+from kernel.tokens import ALGORITHM, AUDIENCE, TOKEN_TYPE, TokenVerifier
 from tests.support.database import ISSUER
 
 KEY_ID = "tests"

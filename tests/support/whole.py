@@ -19,8 +19,8 @@ from fastapi import FastAPI
 
 from kernel import inbox
 from kernel.app import Service, create_app
-from kernel.auth import KeySource, TokenVerifier
 from kernel.config import ServiceSettings
+from kernel.tokens import KeySource, TokenVerifier
 from services.feedback.app import SERVICE as FEEDBACK
 from services.gateway import docs
 from services.identity.app import SERVICE as IDENTITY

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from jwt.algorithms import RSAAlgorithm
 
-from kernel.auth import TokenVerifier
 from kernel.calls import signed_call
 from kernel.errors import Unauthenticated
 from kernel.ids import uuid7
+from kernel.tokens import TokenVerifier
 from tests.support.database import ISSUER
 from tests.support.tokens import KEY_ID, KnownKeys, claims_for, private_key, signed
 

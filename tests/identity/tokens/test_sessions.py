@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from kernel import clock
-from kernel.auth import TokenVerifier
+from kernel.tokens import TokenVerifier
 from services.identity.people import commands as people_commands
 from services.identity.people import queries as people
 from services.identity.tokens.rules import IDLE_LIFETIME, LONGEST_LIFETIME, MOST_SESSIONS

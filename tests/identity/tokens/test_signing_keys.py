@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, select, text
 
 from kernel import clock, database
-from kernel.auth import FetchedKeys, TokenVerifier
+from kernel.tokens import FetchedKeys, TokenVerifier
 from services.identity.tokens import rules
 from services.identity.tokens.commands import keep_signing_keys, rotate_signing_key
 from services.identity.tokens.models import SigningKey

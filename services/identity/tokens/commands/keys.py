@@ -9,8 +9,8 @@ from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import clock, database
-from kernel.auth import ALGORITHM
 from kernel.ids import uuid7
+from kernel.tokens import ALGORITHM
 from services.identity.tokens import queries, rules
 from services.identity.tokens.models import SigningKey
 

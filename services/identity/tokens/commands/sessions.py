@@ -19,10 +19,10 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import audit, clock, database, outbox
-from kernel.auth import ALGORITHM, AUDIENCE, TOKEN_TYPE
 from kernel.authorization import Principal
 from kernel.errors import NotFound, Unauthenticated
 from kernel.ids import uuid7
+from kernel.tokens import ALGORITHM, AUDIENCE, TOKEN_TYPE
 from services.identity.assignments.commands.guarding import under_lock
 from services.identity.assignments.policy import require_may_manage
 from services.identity.assignments.queries import authority_of

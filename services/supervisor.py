@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import errno
 import socket
-import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -27,9 +26,9 @@ from services.installation import (
     Installation,
     InstallationSettings,
     Keys,
-    environment_without_ours,
 )
-from services.processes import Child, Program, Say
+from services.processes import Child, Say
+from services.programs import Gate, gateway_program, service_program
 from services.progress import progress_bar
 from services.secret import refuse_another_secret
 
@@ -47,6 +46,8 @@ class Running:
     installation: Installation
     server: DatabaseAddress
     """The database server as its administrator."""
+    gateways: Sequence[Child] = ()
+    """Those of our own; they wait for the port to be opened."""
 
     @property
     def peers(self) -> dict[str, list[str]]:
@@ -101,44 +102,6 @@ async def migrate_all(server: DatabaseAddress, installation: Installation, say: 
     await load_catalogue(owner_address(server, installation.keys, "identity").text)
 
 
-def _service_program(
-    installation: Installation, server: DatabaseAddress, service: str, index: int
-) -> Program:
-    database = login_address(server, installation.keys, service).text
-    return Program(
-        name=f"{service}-{index}",
-        command=[
-            sys.executable,
-            "-P",
-            "-m",
-            "services.cli",
-            "serve",
-            service,
-            "--uds",
-            str(installation.socket_of(service, index)),
-        ],
-        environment=environment_without_ours() | installation.environment_of(service, database),
-    )
-
-
-def _gateway_program(installation: Installation, index: int, listener: socket.socket) -> Program:
-    return Program(
-        name=f"{GATEWAY}-{index}",
-        command=[
-            sys.executable,
-            "-P",
-            "-m",
-            "services.cli",
-            "serve",
-            GATEWAY,
-            "--fd",
-            str(listener.fileno()),
-        ],
-        environment=environment_without_ours() | installation.environment_of(GATEWAY),
-        descriptors=[listener.fileno()],
-    )
-
-
 async def answers_ready(address: str) -> bool:
     """Whether the process at `unix:/path` or `http://host:port` says that it is ready."""
     try:
@@ -175,33 +138,71 @@ async def _kept_running(children: list[Child]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await asyncio.gather(*(child.stop() for child in children))
+        await _stopped(children)
+
+
+async def _stopped(children: list[Child]) -> None:
+    await asyncio.gather(*(child.stop() for child in children))
 
 
 @asynccontextmanager
-async def services_running(settings: InstallationSettings, say: Say) -> AsyncIterator[Running]:
-    """Database, schemas and services for as long as the context lasts; raises CannotRun."""
+async def services_running(
+    settings: InstallationSettings, say: Say, listener: socket.socket | None = None
+) -> AsyncIterator[Running]:
+    """Database, schemas and services for as long as the context lasts; raises CannotRun.
+
+    With a `listener` there are gateways too; each accepts from it as soon as it listens.
+    """
     folder = DataFolder(settings.data)
     folder.prepare()
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.locked())
         installation = describe(settings, folder)
         folder.write_running(installation.peers(), installation.sockets)
-        server = await stack.enter_async_context(database_running(folder, installation, say))
+        server = database_of_running(folder, installation)
+        gates = [stack.enter_context(contextlib.closing(Gate())) for _ in WAVES]
+        waves = [
+            _services_of(wave, gate, installation, server, say)
+            for wave, gate in zip(WAVES, gates, strict=True)
+        ]
+        gateways = [] if listener is None else _gateways(installation, listener, say)
+        groups = [*(list(wave.values()) for wave in waves), gateways]
+        # To load them takes longer than to start the database: they load beside it and then wait.
+        await stack.enter_async_context(_kept_running([each for group in groups for each in group]))
+        await stack.enter_async_context(database_running(folder, installation, say))
+        for group in groups:
+            stack.push_async_callback(_stopped, group)
         await migrate_all(server, installation, say)
-        for wave in WAVES:
-            say(f"Starting {' and '.join(wave)}.")
-            children = {
-                f"unix:{installation.socket_of(service, index)}": Child(
-                    _service_program(installation, server, service, index), say
-                )
-                for service in wave
-                for index in range(settings.processes_of(service))
-            }
-            await stack.enter_async_context(_kept_running(list(children.values())))
-            await _all_ready(children)
+        for names, wave, gate in zip(WAVES, waves, gates, strict=True):
+            say(f"Starting {' and '.join(names)}.")
+            gate.open()
+            await _all_ready(wave)
         say("All services are ready.")
-        yield Running(installation, server)
+        yield Running(installation, server, gateways)
+
+
+def _services_of(
+    names: Sequence[str],
+    gate: Gate,
+    installation: Installation,
+    server: DatabaseAddress,
+    say: Say,
+) -> dict[str, Child]:
+    """The processes of some services by their addresses."""
+    return {
+        f"unix:{installation.socket_of(service, index)}": Child(
+            service_program(installation, server, service, index, gate), say
+        )
+        for service in names
+        for index in range(installation.settings.processes_of(service))
+    }
+
+
+def _gateways(installation: Installation, listener: socket.socket, say: Say) -> list[Child]:
+    return [
+        Child(gateway_program(installation, index, listener), say)
+        for index in range(installation.settings.processes_of(GATEWAY))
+    ]
 
 
 async def _all_ready(children: dict[str, Child]) -> None:
@@ -292,19 +293,6 @@ def _host_fault(settings: InstallationSettings, error: OSError) -> CannotRun:
     )
 
 
-@asynccontextmanager
-async def gateway_started(
-    installation: Installation, listener: socket.socket, say: Say
-) -> AsyncIterator[Child]:
-    """The gateway's processes; each accepts from the one socket as soon as that listens."""
-    children = [
-        Child(_gateway_program(installation, index, listener), say)
-        for index in range(installation.settings.processes_of(GATEWAY))
-    ]
-    async with _kept_running(children):
-        yield children[0]
-
-
 async def open_gateway(
     settings: InstallationSettings, gateway: Child, listener: socket.socket, say: Say
 ) -> None:
@@ -349,13 +337,10 @@ async def up(settings: InstallationSettings, say: Say, *, demo: bool) -> None:
     # Whoever starts Cairn twice is told so, and not to take another port.
     DataFolder(settings.data).refuse_while_held()
     with contextlib.closing(bind_gateway(settings)) as listener:
-        async with (
-            services_running(settings, say) as running,
-            gateway_started(running.installation, listener, say) as gateway,
-        ):
+        async with services_running(settings, say, listener) as running:
             if demo:
                 await load_demo(running, say)
-            await open_gateway(settings, gateway, listener, say)
+            await open_gateway(settings, running.gateways[0], listener, say)
             _say_what_to_open(settings, say, demo=demo)
             try:
                 await asyncio.Event().wait()

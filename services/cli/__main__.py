@@ -1,4 +1,4 @@
-"""`python -m services.cli`: what the supervisor starts its children with."""
+"""`python -m services.cli`: the command where it is not installed as `cairn`."""
 
 from services.cli import main
 

@@ -227,7 +227,7 @@ def serve(
 
     `up` starts these itself; containers run one each.
     """
-    from services.cli import serving
+    from services.cli import serve as serving
 
     with terminal.refusals():
         if settings is not None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from services.cli import importing
 from services.cli.commands import app
 from services.cli.operations import ImportOrder, _problem_line
-from services.cli.serving import read_settings
+from services.cli.serve import read_settings
 from services.identity.catalogue.rules import read_catalogue
 from services.installation import CannotRun
 

@@ -108,29 +108,19 @@ class _Loading:
             self.goals.cycles[cycle.key] = made.id
 
     async def objective(self, objective: reading.Objective) -> None:
-        actor = self.actors[objective.owner]
-        new = _new_objective(self.company, self.goals, objective)
+        goals, actor = self.goals, self.actors[objective.owner]
+        new = _new_objective(self.company, goals, objective)
+        measures = [_new_key_result(each, self.company) for each in objective.key_results]
         with clock.frozen_at(_began(objective)):
-            made = await objectives.create_objective(self.session, actor, new)
-            self.goals.objectives[objective.key] = made.id
-            for key_result in objective.key_results:
-                await self._key_result(actor, objective, key_result)
-            if objective.state == "active":
-                await objectives.activate_objective(self.session, actor, made.id)
-
-    async def _key_result(
-        self, actor: Principal, objective: reading.Objective, key_result: reading.KeyResult
-    ) -> None:
-        goals, owner = self.goals, key_result.owner or objective.owner
-        new = _new_key_result(key_result, self.company.people[owner])
-        made = await objectives.add_key_result(
-            self.session, actor, goals.objectives[objective.key], new
-        )
-        await self.session.refresh(made, ["milestones"])
-        goals.key_results[key_result.key] = made.id
-        goals.key_result_owners[key_result.key] = owner
-        for step, milestone in zip(key_result.milestones, made.milestones, strict=True):
-            goals.milestones[key_result.key, step.key] = milestone.id
+            made = await objectives.start_objective(
+                self.session, actor, new, measures, is_active=objective.state == "active"
+            )
+        goals.objectives[objective.key] = made.id
+        for told, key_result in zip(objective.key_results, made.key_results, strict=True):
+            goals.key_results[told.key] = key_result.id
+            goals.key_result_owners[told.key] = told.owner or objective.owner
+            for step, milestone in zip(told.milestones, key_result.milestones, strict=True):
+                goals.milestones[told.key, step.key] = milestone.id
 
     async def check_in(
         self,
@@ -193,7 +183,7 @@ def _new_objective(company: Company, goals: Goals, objective: reading.Objective)
     )
 
 
-def _new_key_result(key_result: reading.KeyResult, owner_id: UUID) -> NewKeyResult:
+def _new_key_result(key_result: reading.KeyResult, company: Company) -> NewKeyResult:
     return NewKeyResult.model_validate(
         {
             "title": key_result.title,
@@ -204,7 +194,7 @@ def _new_key_result(key_result: reading.KeyResult, owner_id: UUID) -> NewKeyResu
             "start_value": key_result.start_value,
             "target_value": key_result.target_value,
             "weight": key_result.weight,
-            "owner_id": owner_id,
+            "owner_id": company.people[key_result.owner] if key_result.owner else None,
             "milestones": [
                 {"title": step.title, "weight": step.weight} for step in key_result.milestones
             ],

@@ -75,6 +75,7 @@ from services.okr.objectives.commands.refusals import (
     TakesNoEdits,
     WouldMakeCycle,
 )
+from services.okr.objectives.commands.starting import start_objective
 
 __all__ = [
     "STEPS_DONE",
@@ -129,6 +130,7 @@ __all__ = [
     "resume_progress",
     "return_objective",
     "stale_mark_rows",
+    "start_objective",
     "submit_objective",
     "tell_of_brought",
     "update_alignment",

@@ -1,5 +1,6 @@
 """New objectives: placed by their level, owned by somebody, perhaps below a parent."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -7,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kernel import audit
 from kernel.authorization import Principal, require
 from kernel.errors import Unprocessable
+from services.okr.cycles.models import Cycle
 from services.okr.objectives import policy, queries
 from services.okr.objectives.commands import placing
 from services.okr.objectives.commands.linking import connect, parent_of
@@ -17,6 +19,21 @@ from services.okr.objectives.schemas import NewObjective
 
 async def create_objective(session: AsyncSession, actor: Principal, new: NewObjective) -> Objective:
     """Make a draft."""
+    objective, _ = await draft_objective(session, actor, new)
+    session.add(objective)
+    subject = ("objective", objective.id)
+    await audit.record(session, actor, "objective.created", subject, **place_of(objective))
+    await record_change(session, actor, [objective], also_stale=parents_of(objective))
+    return objective
+
+
+async def draft_objective(
+    session: AsyncSession, actor: Principal, new: NewObjective
+) -> tuple[Objective, Cycle]:
+    """A draft after all that can forbid it, in its cycle; whoever calls this adds and tells of it.
+
+    Its cycle cannot close, nor can its parent get deeper, until this transaction ends.
+    """
     if new.parent is not None:
         await queries.lock_links(session, shared=True)
     cycle = await placing.cycle_to_join(session, new.cycle_id)
@@ -45,11 +62,16 @@ async def create_objective(session: AsyncSession, actor: Principal, new: NewObje
             pointer="/parent",
             is_new=True,
         )
-    session.add(objective)
-    details = {"level": new.level.value, "unit_id": unit_id, "owner_id": owner_id}
-    await audit.record(session, actor, "objective.created", ("objective", objective.id), **details)
-    await record_change(session, actor, [objective], also_stale=parents_of(objective))
-    return objective
+    return objective, cycle
+
+
+def place_of(objective: Objective) -> dict[str, Any]:
+    """What the audit entry of a new objective says of it."""
+    return {
+        "level": objective.level,
+        "unit_id": objective.unit_id,
+        "owner_id": objective.owner_id,
+    }
 
 
 def _drafted(new: NewObjective, unit_id: UUID, owner_id: UUID) -> Objective:

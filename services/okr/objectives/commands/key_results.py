@@ -61,6 +61,21 @@ async def add_key_result(
     """Add a key result; its owner is the objective's unless another one may be named."""
     objective = await queries.objective_to_change(session, actor, objective_id)
     require(policy.may_edit(actor, objective))
+    await require_measurable(session, actor, objective, new)
+    await placing.require_editable(session, objective)
+    existing = await queries.count_key_results(session, objective.id)
+    cycle = await queries.cycle_of(session, objective)
+    key_result = draft_key_result(objective, new, existing)
+    session.add(key_result)
+    await set_due([key_result], cycle, session)
+    await _settle(session, actor, objective, key_result, "added")
+    return key_result
+
+
+async def require_measurable(
+    session: AsyncSession, actor: Principal, objective: Objective, new: NewKeyResult
+) -> None:
+    """Refuse a key result whose owner, definition or share is not for this objective."""
     owner_id = new.owner_id or objective.owner_id
     if owner_id not in {objective.owner_id, actor.person_id, None}:
         require(policy.may_assign(actor, objective), _NO_OTHER_OWNER)
@@ -68,19 +83,17 @@ async def add_key_result(
         await placing.require_people(session, "owner_id", [new.owner_id], is_list=False)
     _require_definition(_definition(new, new.milestones))
     await require_share(session, objective.id, new.share)
-    await placing.require_editable(session, objective)
-    existing = await queries.count_key_results(session, objective.id)
+
+
+def draft_key_result(objective: Objective, new: NewKeyResult, existing: int) -> KeyResult:
+    """A key result after the `existing` ones of its objective; whoever calls this adds it."""
     if existing >= MAX_KEY_RESULTS:
         raise LimitReached(f"An objective has at most {MAX_KEY_RESULTS} key results.")
-    cycle = await queries.cycle_of(session, objective)
     fields = {name: getattr(new, name) for name in NewKeyResult.model_fields}
-    del fields["owner_id"]
+    fields["owner_id"] = new.owner_id or objective.owner_id
     fields["milestones"] = _steps(new.milestones)
-    key_result = KeyResult(**fields, owner_id=owner_id, position=existing, objective=objective)
+    key_result = KeyResult(**fields, position=existing, objective=objective)
     _measure_anew(key_result)
-    session.add(key_result)
-    await set_due([key_result], cycle, session)
-    await _settle(session, actor, objective, key_result, "added")
     return key_result
 
 
@@ -149,7 +162,8 @@ async def delete_key_result(
 
 async def set_due(key_results: Iterable[KeyResult], cycle: Cycle, session: AsyncSession) -> None:
     """Say when each key result waits for its next check-in, by its own rhythm or the cycle's."""
-    zone = ZoneInfo((await directory.organization(session)).time_zone)
+    with session.no_autoflush:  # or what is new would be written before it is due, and after
+        zone = ZoneInfo((await directory.organization(session)).time_zone)
     begins = datetime.combine(cycle.starts_on, time.min, zone)
     for key_result in key_results:
         last = key_result.last_check_in_at or max(begins, key_result.created_at)

@@ -66,10 +66,10 @@ async def activate_objective(
     cycle = await queries.cycle_of(session, objective)
     if cycle.state == CycleState.CLOSED.value:
         raise CycleIsClosed
-    objective.activated_at = clock.now()
-    objective.state_reason = reason
     key_results = await queries.key_results_of_all(session, [objective.id])
     await set_due(key_results[objective.id], cycle, session)
+    objective.activated_at = clock.now()
+    objective.state_reason = reason
     return await settle(session, actor, objective, following, "activated")
 
 

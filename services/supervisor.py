@@ -5,9 +5,10 @@ import contextlib
 import errno
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from migrations.heads import head
 from services.data_folder import DataFolder
@@ -40,14 +41,25 @@ WAVES = (("identity",), ("okr", "feedback"))
 
 
 @dataclass(frozen=True)
+class Wave:
+    """Services that begin together, once those before them are ready."""
+
+    names: Sequence[str]
+    gate: Gate
+    children: dict[str, Child]
+    """By their addresses."""
+
+
+@dataclass(frozen=True)
 class Running:
     """An installation whose services answer."""
 
     installation: Installation
     server: DatabaseAddress
     """The database server as its administrator."""
+    waves: Sequence[Wave] = ()
     gateways: Sequence[Child] = ()
-    """Those of our own; they wait for the port to be opened."""
+    """Both our own, empty where we joined another supervisor's services."""
 
     @property
     def peers(self) -> dict[str, list[str]]:
@@ -146,10 +158,18 @@ async def _stopped(children: list[Child]) -> None:
 
 
 @asynccontextmanager
-async def services_running(
+async def services_running(settings: InstallationSettings, say: Say) -> AsyncIterator[Running]:
+    """Database, schemas and services for as long as the context lasts; raises CannotRun."""
+    async with services_loading(settings, say) as running:
+        await begin(running, say)
+        yield running
+
+
+@asynccontextmanager
+async def services_loading(
     settings: InstallationSettings, say: Say, listener: socket.socket | None = None
 ) -> AsyncIterator[Running]:
-    """Database, schemas and services for as long as the context lasts; raises CannotRun.
+    """Database and schemas, and services that are loaded or about to be, but have not begun.
 
     With a `listener` there are gateways too; each accepts from it as soon as it listens.
     """
@@ -160,42 +180,47 @@ async def services_running(
         installation = describe(settings, folder)
         folder.write_running(installation.peers(), installation.sockets)
         server = database_of_running(folder, installation)
-        gates = [stack.enter_context(contextlib.closing(Gate())) for _ in WAVES]
         waves = [
-            _services_of(wave, gate, installation, server, say)
-            for wave, gate in zip(WAVES, gates, strict=True)
+            _wave(names, stack.enter_context(contextlib.closing(Gate())), installation, server, say)
+            for names in WAVES
         ]
         gateways = [] if listener is None else _gateways(installation, listener, say)
-        groups = [*(list(wave.values()) for wave in waves), gateways]
+        groups = [*(list(wave.children.values()) for wave in waves), gateways]
         # To load them takes longer than to start the database: they load beside it and then wait.
         await stack.enter_async_context(_kept_running([each for group in groups for each in group]))
         await stack.enter_async_context(database_running(folder, installation, say))
         for group in groups:
             stack.push_async_callback(_stopped, group)
         await migrate_all(server, installation, say)
-        for names, wave, gate in zip(WAVES, waves, gates, strict=True):
-            say(f"Starting {' and '.join(names)}.")
-            gate.open()
-            await _all_ready(wave)
-        say("All services are ready.")
-        yield Running(installation, server, gateways)
+        yield Running(installation, server, waves, gateways)
 
 
-def _services_of(
+def _wave(
     names: Sequence[str],
     gate: Gate,
     installation: Installation,
     server: DatabaseAddress,
     say: Say,
-) -> dict[str, Child]:
-    """The processes of some services by their addresses."""
-    return {
+) -> Wave:
+    children = {
         f"unix:{installation.socket_of(service, index)}": Child(
             service_program(installation, server, service, index, gate), say
         )
         for service in names
         for index in range(installation.settings.processes_of(service))
     }
+    return Wave(names, gate, children)
+
+
+async def begin(running: Running, say: Say) -> None:
+    """Let the services begin, wave after wave; returns when all are ready."""
+    for wave in running.waves:
+        say(f"Starting {' and '.join(wave.names)}.")
+        wave.gate.open()
+        await _together(
+            *(_wait_until_ready(child, address) for address, child in wave.children.items())
+        )
+    say("All services are ready.")
 
 
 def _gateways(installation: Installation, listener: socket.socket, say: Say) -> list[Child]:
@@ -205,16 +230,15 @@ def _gateways(installation: Installation, listener: socket.socket, say: Say) -> 
     ]
 
 
-async def _all_ready(children: dict[str, Child]) -> None:
-    waiting = [
-        asyncio.create_task(_wait_until_ready(child, address))
-        for address, child in children.items()
-    ]
+async def _together(*work: Coroutine[Any, Any, None]) -> None:
+    """All of it, or the first failure; then nothing of the others goes on."""
+    tasks = [asyncio.create_task(each) for each in work]
     try:
-        await asyncio.gather(*waiting)
+        await asyncio.gather(*tasks)
     finally:
-        for task in waiting:
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -308,7 +332,10 @@ async def open_gateway(
 
 
 async def load_demo(running: Running, say: Say) -> None:
-    """Load the sixteen demo organizations through the running services; twice does no harm."""
+    """Load the sixteen demo organizations through the services, which may still be starting.
+
+    Loading them twice does no harm.
+    """
     from services.demo.loading import load_demo as load
 
     settings = running.installation.settings
@@ -337,9 +364,9 @@ async def up(settings: InstallationSettings, say: Say, *, demo: bool) -> None:
     # Whoever starts Cairn twice is told so, and not to take another port.
     DataFolder(settings.data).refuse_while_held()
     with contextlib.closing(bind_gateway(settings)) as listener:
-        async with services_running(settings, say, listener) as running:
-            if demo:
-                await load_demo(running, say)
+        async with services_loading(settings, say, listener) as running:
+            loading = [load_demo(running, say)] if demo else []
+            await _together(begin(running, say), *loading)
             await open_gateway(settings, running.gateways[0], listener, say)
             _say_what_to_open(settings, say, demo=demo)
             try:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import clock, database, replica
@@ -19,9 +18,9 @@ from services.okr.alignment.commands import fold
 from services.okr.checkins.commands import record_check_in
 from services.okr.checkins.schemas import NewCheckIn
 from services.okr.cycles import commands as cycles
-from services.okr.cycles.models import Cycle
 from services.okr.cycles.schemas import NewCycle
-from services.okr.directory.models import DIRECTORY
+from services.okr.directory import queries as directory
+from services.okr.directory.models import DIRECTORY, DirectoryOrganization
 from services.okr.objectives import commands as objectives
 from services.okr.objectives.schemas import NewKeyResult, NewLink, NewObjective
 
@@ -45,7 +44,9 @@ async def load_goals(engine: AsyncEngine, demo: Demo, company: Company) -> Goals
     goals = Goals()
     actors = {role: await _acting_as(engine, company, role) for role in company.people}
     async with database.transaction(engine, company.organization_id) as session:
-        loading = _Loading(session, company, actors, goals)
+        # Held, so that whoever asks for it finds it in the session.
+        organization = await directory.organization(session)
+        loading = _Loading(session, company, organization, actors, goals)
         await loading.cycles(demo)
         for objective in demo.objectives:
             await loading.objective(objective)
@@ -55,12 +56,6 @@ async def load_goals(engine: AsyncEngine, demo: Demo, company: Company) -> Goals
                 await loading.check_in(connection, key_result, check_in)
         await fold(connection, company.organization_id)
     return goals
-
-
-async def has_goals(engine: AsyncEngine, organization_id: UUID) -> bool:
-    """Whether the company's goals were loaded before."""
-    async with database.transaction(engine, organization_id, read_only=True) as session:
-        return await session.scalar(select(Cycle.id).limit(1)) is not None
 
 
 async def _acting_as(engine: AsyncEngine, company: Company, role: str) -> Principal:
@@ -85,6 +80,7 @@ class _Loading:
 
     session: AsyncSession
     company: Company
+    organization: DirectoryOrganization
     actors: dict[str, Principal]
     goals: Goals
 

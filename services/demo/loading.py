@@ -1,110 +1,45 @@
-"""Loads the sixteen demo companies into running services, in seconds."""
+"""The demo in the databases of services that run or are about to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kernel import database
-from kernel.outbox import OUTBOX
-from services.demo.goals import has_goals, load_goals
-from services.demo.people import Company, load_people, loaded_people
-from services.demo.reading import Demo, read_demos
-from services.demo.talks import load_talks
-from services.identity.catalogue.rules import read_catalogue
-from services.identity.people.commands import passwords
+from services.demo.presence import is_whole
 from services.progress import Watch
-
-# The services deliver what the loading leaves in their outboxes; they are running and need a core.
-_AT_A_TIME = 4
-_PATIENCE = 60.0
 
 Say = Callable[[str], None]
 
 
-async def load_demo(urls: dict[str, str], password: str, say: Say, watch: Watch) -> None:
+async def load_demo(urls: Mapping[str, str], password: str, say: Say, watch: Watch) -> None:
     """Load every demo company that is not there yet; `urls`: each service's own database.
 
-    `watch` is told how many of the missing ones are in.
-
-    Returns when okr and feedback know everybody and every goal, so that the first login meets no
-    service that does not know it.
+    `watch` is told how many of the missing ones are in. Returns when okr and feedback know
+    everybody and every goal, so that the first login meets no service that does not know it.
     """
     async with AsyncExitStack() as stack:
         engines = {
             name: await stack.enter_async_context(_engine(url)) for name, url in urls.items()
         }
-        missing = await _missing(engines)
-        say(f"Loading {len(missing)} demo companies." if missing else "The demo is there already.")
-        companies = await _with_people(engines["identity"], missing, password)
-        ids = [company.organization_id for _, company in companies]
-        await _delivered(engines["identity"], ids, "identity.")
-        limit = asyncio.Semaphore(_AT_A_TIME)
-        loads = [_load_company(engines, demo, company, limit) for demo, company in companies]
-        for done, load in enumerate(asyncio.as_completed(loads), 1):
-            await load
-            watch(done, len(missing))
+        if await is_whole(engines):
+            say("The demo is there already.")
+            return
+        load = await asyncio.to_thread(_loader)
+        await load(engines, password, say, watch)
 
 
-async def _missing(engines: dict[str, AsyncEngine]) -> list[tuple[Demo, Company | None]]:
-    """The companies without goals; of some an earlier start may have loaded the people."""
-    demos = read_demos(read_catalogue())
-    found = [(demo, await loaded_people(engines["identity"], demo)) for demo in demos]
-    return [
-        (demo, company)
-        for demo, company in found
-        if company is None or not await has_goals(engines["okr"], company.organization_id)
-    ]
+def _loader() -> Callable[..., Awaitable[None]]:
+    # A second of imports, in a thread: the supervisor has services to look after meanwhile.
+    from services.demo.companies import load_companies
 
-
-async def _with_people(
-    engine: AsyncEngine, found: list[tuple[Demo, Company | None]], password: str
-) -> list[tuple[Demo, Company]]:
-    """Each company with its people: those of an earlier start, or loaded now."""
-    if any(company is None for _, company in found):
-        password_hash = await passwords.hashed(password)
-    return [
-        (demo, company or await load_people(engine, demo, password_hash)) for demo, company in found
-    ]
-
-
-async def _load_company(
-    engines: dict[str, AsyncEngine], demo: Demo, company: Company, limit: asyncio.Semaphore
-) -> None:
-    async with limit:
-        goals = await load_goals(engines["okr"], demo, company)
-        if demo.feedback_requests or demo.feedback:
-            await _delivered(engines["okr"], [company.organization_id], "okr.")
-            await load_talks(engines["feedback"], demo, company, goals)
-
-
-async def _delivered(engine: AsyncEngine, organization_ids: list[UUID], topics: str) -> None:
-    """Wait until the peers have taken what was told of these organizations."""
-    waiting: Any = (
-        select(func.count())
-        .select_from(OUTBOX)
-        .where(
-            OUTBOX.c.organization_id.in_(organization_ids),
-            cast(OUTBOX.c.topic, Text).startswith(topics),
-        )
-    )
-    async with asyncio.timeout(_PATIENCE):
-        while True:
-            async with database.transaction(engine, read_only=True) as session:
-                if not await session.scalar(waiting):
-                    return
-            await asyncio.sleep(0.1)
+    return load_companies
 
 
 @asynccontextmanager
 async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(
-        url, pool_size=_AT_A_TIME + 1, json_serializer=database.json_text, hide_parameters=True
-    )
+    engine = create_async_engine(url, json_serializer=database.json_text, hide_parameters=True)
     try:
         yield engine
     finally:

@@ -11,7 +11,7 @@ from services.demo.reading import Demo
 from services.identity.catalogue.commands import publish_organization
 from services.identity.organizations.commands import add_organization
 from services.identity.organizations.queries import organization_by_slug
-from services.identity.people.commands import add_person, add_role
+from services.identity.people.commands import add_person
 from services.identity.people.models import Person
 from services.identity.units.commands import add_root, add_unit
 from services.identity.units.models import Unit
@@ -86,7 +86,7 @@ async def _load_people(
     for person in sorted(demo.people, key=lambda each: each.manager is not None):
         unit_id = units[person.unit].id
         manager = people[person.manager] if person.manager is not None else None
-        people[person.role] = added = await add_person(
+        people[person.role] = await add_person(
             session,
             name=person.name,
             email=demo.address_of(person),
@@ -94,6 +94,6 @@ async def _load_people(
             main_unit_id=unit_id,
             unit_ids=[unit_id],
             password_hash=password_hash,
+            roles=[person.role],
         )
-        await add_role(session, added, person.role, unit_id)
     return people

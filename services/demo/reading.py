@@ -199,6 +199,11 @@ class Demo:
     feedback_requests: tuple[FeedbackRequest, ...] = ()
     feedback: tuple[Feedback, ...] = ()
 
+    @property
+    def has_talks(self) -> bool:
+        """Whether anybody asks for feedback or gives it."""
+        return bool(self.feedback_requests or self.feedback)
+
     def address_of(self, person: Person) -> str:
         return f"{person.role}@{self.slug}.example"
 

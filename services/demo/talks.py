@@ -22,7 +22,10 @@ from services.feedback.requests.schemas import (
 
 async def load_talks(engine: AsyncEngine, demo: Demo, company: Company, goals: Goals) -> None:
     """Questions with their answers, and what people said unasked, all or nothing of them."""
-    actors = {role: await _acting_as(engine, company, role) for role in company.people}
+    asked = [request.asked_by for request in demo.feedback_requests]
+    answered = [each.by for request in demo.feedback_requests for each in request.responses]
+    speaking = {*asked, *answered, *(feedback.by for feedback in demo.feedback)}
+    actors = {role: await _acting_as(engine, company, role) for role in speaking}
     async with database.transaction(engine, company.organization_id) as session:
         for request in demo.feedback_requests:
             await _load_request(session, company, actors, goals, request)

@@ -12,7 +12,7 @@ from services.okr.directory.models import DirectoryOrganization, DirectoryPerson
 
 async def organization(session: AsyncSession) -> DirectoryOrganization:
     """The caller's organization; a principal exists only where it is known."""
-    return (await session.scalars(select(DirectoryOrganization))).one()
+    return await session.get_one(DirectoryOrganization, session.info["organization_id"])
 
 
 async def person(session: AsyncSession, person_id: UUID) -> DirectoryPerson | None:

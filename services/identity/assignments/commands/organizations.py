@@ -98,7 +98,7 @@ async def _first_administrator(
     session: AsyncSession, new: schemas.NewOrganization, password_hash: str
 ) -> Person:
     root = await add_root(session, new.name)
-    person = await commands.add_person(
+    return await commands.add_person(
         session,
         name=new.administrator_name,
         email=new.administrator_email,
@@ -106,7 +106,5 @@ async def _first_administrator(
         main_unit_id=root.id,
         unit_ids=[root.id],
         password_hash=password_hash,
+        roles=(ADMINISTRATOR, new.role or ADMINISTRATOR),
     )
-    for role in dict.fromkeys([ADMINISTRATOR, new.role or ADMINISTRATOR]):
-        await commands.add_role(session, person, role, root.id)
-    return person

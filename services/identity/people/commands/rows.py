@@ -1,5 +1,6 @@
 """Rows of people and their roles; every change is told to the other services as a whole record."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -38,8 +39,12 @@ async def add_person(
     main_unit_id: UUID,
     unit_ids: list[UUID],
     password_hash: str | None,
+    roles: Iterable[str] = (),
 ) -> Person:
-    """Somebody new, within the limit and with an address of their own."""
+    """Somebody new, within the limit and with an address of their own.
+
+    `roles` come with the organization: nobody gives them, and they are held at the main unit.
+    """
     if await queries.count(session) >= rules.MOST_PEOPLE:
         raise TooManyPeople
     await refuse_taken_email(session, email)
@@ -52,6 +57,8 @@ async def add_person(
         password_hash=password_hash,
     )
     session.add(person)
+    await session.flush()
+    session.add_all(_role(person, role, main_unit_id) for role in dict.fromkeys(roles))
     await publish_person(session, person)
     return person
 
@@ -97,18 +104,28 @@ async def add_role(
     role: str,
     unit_id: UUID,
     *,
-    project_id: UUID | None = None,
-    given_by: UUID | None = None,
+    project_id: UUID | None,
+    given_by: UUID,
 ) -> RoleAssignment:
-    """One more role of a person; without a giver it came with the organization."""
+    """One more role of a person."""
     if len(person.assignments) >= rules.MOST_ROLES_OF_ONE:
         raise TooManyRoles
-    assignment = RoleAssignment(
-        person_id=person.id, role=role, unit_id=unit_id, project_id=project_id, given_by=given_by
-    )
+    assignment = _role(person, role, unit_id, project_id, given_by)
     session.add(assignment)
     await raise_epoch(session, person)
     return assignment
+
+
+def _role(
+    person: Person,
+    role: str,
+    unit_id: UUID,
+    project_id: UUID | None = None,
+    given_by: UUID | None = None,
+) -> RoleAssignment:
+    return RoleAssignment(
+        person_id=person.id, role=role, unit_id=unit_id, project_id=project_id, given_by=given_by
+    )
 
 
 async def remove_role(session: AsyncSession, person: Person, role: RoleAssignment) -> None:

@@ -38,7 +38,8 @@ async def draft_objective(
         await queries.lock_links(session, shared=True)
     cycle = await placing.cycle_to_join(session, new.cycle_id)
     owner_id = new.owner_id or actor.person_id
-    await placing.require_people(session, "owner_id", [owner_id], is_list=False)
+    if owner_id != actor.person_id:  # who acts is known and active
+        await placing.require_people(session, "owner_id", [owner_id], is_list=False)
     await placing.require_people(session, "contributor_ids", new.contributor_ids)
     await placing.require_people(session, "viewer_ids", new.viewer_ids)
     if new.pillar_id is not None:

@@ -100,7 +100,10 @@ class Company:
         """A role held at a unit, or at the root."""
         async with self.session() as session:
             person = await people.person(session, person_id)
-            given = await people_commands.add_role(session, person, role, unit_id or self.root_id)
+            at = unit_id or self.root_id
+            given = await people_commands.add_role(
+                session, person, role, at, project_id=None, given_by=person_id
+            )
             return given.id
 
     async def actor(self, person_id: UUID) -> Principal:

@@ -98,7 +98,7 @@ class Ground:
                 person = await people.person(session, pick(self.people, who))
                 given = pick(keys, role), pick(self.units, unit)
                 if all((one.role, one.unit_id) != given for one in person.assignments):
-                    await add_role(session, person, *given)
+                    await add_role(session, person, *given, project_id=None, given_by=person.id)
 
     async def held(self, session, index) -> RoleAssignment:
         page = [

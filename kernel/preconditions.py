@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Response
 from kernel.auth import Actor
 from kernel.errors import BadRequest, FieldError, PreconditionFailed, PreconditionRequired
 
-_TAG = re.compile(r'^"v([0-9]{1,15})"$')
+_TAG = re.compile(r'^"v([1-9][0-9]{0,14})"$')
 _NONE_SENT = 0
 """Versions begin with 1."""
 

@@ -111,24 +111,24 @@ class Operation(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         taken = parameters.names_taken(self.dependant)
-        takes_a_body_of_somebody = self.body_field is not None and not self.is_for_anybody
+        changes_as_somebody = self.methods != {"GET"} and not self.is_for_anybody
 
         async def handler(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
             request.scope[parameters.TAKEN] = taken
-            if takes_a_body_of_somebody:
+            if changes_as_somebody:
                 # Else whoever has no token could have megabytes taken in and parsed.
                 await principal(request)
+                # What is silently ignored looks as if it had been done; `{}` says nothing.
+                if self.body_field is None and (await request.body()).strip() not in (b"", b"{}"):
+                    raise Unprocessable.field("", "is none that is taken here: leave the body out")
             key = request.headers.get(HEADER)
             if key is None or request.method != "POST" or self.shows_a_secret:
                 return await handle(request)
             if not _KEY.match(key):
-                await principal(request)  # without a token, nothing but that is said
                 words = "takes 1 to 255 printable ASCII characters"
-                raise BadRequest(
-                    f"Idempotency-Key {words}.",
-                    errors=(FieldError(words, parameter="Idempotency-Key"),),
-                )
+                fault = FieldError(words, parameter="Idempotency-Key")
+                raise BadRequest(f"Idempotency-Key {words}.", errors=(fault,))
             request.scope["idempotency"] = (key, await _body_hash(request))
             return await _once(handle, request)
 

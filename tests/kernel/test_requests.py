@@ -87,8 +87,9 @@ async def test_a_refused_request_leaves_nothing(client, maker):
     assert await names(client, maker) == []
 
 
-async def test_without_a_token_it_is_401_even_with_a_broken_body(client):
-    answer = await client.post("/v1/things", json={"wrong": 1})
+@pytest.mark.parametrize("path", ["/v1/things", "/v1/things/fault"])
+async def test_without_a_token_it_is_401_even_with_a_broken_body(client, path):
+    answer = await client.post(path, json={"wrong": 1})
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"

@@ -304,6 +304,11 @@ async def _days_in_order(scene: Scene) -> tuple[str, Call, str]:
     return "create_cycle", replace(call, body=call.body | days), "/ends_on"
 
 
+async def _instants_in_order(scene: Scene) -> tuple[str, Call, str]:
+    span = {"from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}
+    return "list_audit_events", Call(query=span), "to"
+
+
 async def _end_of_the_calendar(scene: Scene) -> tuple[str, Call, str]:
     """A day later there is no day: every fold of the organization would fail."""
     call = await CALLS["create_cycle"](scene.standing())
@@ -394,6 +399,7 @@ async def _simple_password(scene: Scene) -> tuple[str, Call, str]:
     "contradiction",
     [
         _days_in_order,
+        _instants_in_order,
         _beginning_of_the_calendar,
         _end_of_the_calendar,
         _days_around,

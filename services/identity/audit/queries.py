@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel.authorization import Principal, require
-from kernel.errors import NotFound
+from kernel.errors import FieldError, NotFound, Unprocessable
 from kernel.pagination import Page, Paged, paginate
 from services.identity.audit import policy
 from services.identity.audit.models import AuditChain, RecordedEntry
@@ -32,6 +32,7 @@ async def audit_events(
     session: AsyncSession, actor: Principal, filters: AuditFilters, page: Page
 ) -> Paged[RecordedEntry]:
     """Entries in the opposite order of their sealing, so that paging misses none that arrives."""
+    _refuse_backwards(filters)
     require(policy.may_read(actor))
     statement = select(RecordedEntry)
     for column, wanted in (
@@ -47,6 +48,13 @@ async def audit_events(
     if filters.before is not None:
         statement = statement.where(RecordedEntry.at < filters.before)
     return await paginate(session, statement, page, by=(RecordedEntry.sequence,), descending=True)
+
+
+def _refuse_backwards(filters: AuditFilters) -> None:
+    """A span that ends before it begins would find nothing, as if nothing had been done."""
+    at_or_after, before = filters.at_or_after, filters.before
+    if at_or_after is not None and before is not None and before < at_or_after:
+        raise Unprocessable(errors=(FieldError("must not lie before `from`", parameter="to"),))
 
 
 async def audit_event(session: AsyncSession, actor: Principal, entry_id: UUID) -> RecordedEntry:

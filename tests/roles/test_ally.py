@@ -84,13 +84,20 @@ def test_aly_2_sets_cascading_okrs_aligned_with_business_priorities(role: RoleOf
 def test_aly_3_tracks_personal_and_team_progress(role: RoleOf):
     employee, manager = role("ally", "employee"), role("ally", "manager")
     _, key_result = employee.active_objective("My part", "individual")
+    _, theirs = manager.active_objective("The team's part", "unit", unit_id=employee.unit_id)
 
     employee.check_in(key_result["id"], 5)
+    manager.check_in(theirs["id"], 3)
     mine = employee.get("/v1/dashboards/me", cycle_id=employee.quarter)
     team = employee.get(f"/v1/dashboards/units/{employee.unit_id}", cycle_id=employee.quarter)
 
     assert key_result["id"] in {each["key_result_id"] for each in mine["latest_check_ins"]}
-    assert team["objectives"]["total"] >= mine["objectives"]["total"]
+    assert theirs["id"] not in {each["key_result_id"] for each in mine["latest_check_ins"]}
+    latest = {each["key_result_id"] for each in team["latest_check_ins"]}
+    assert {key_result["id"], theirs["id"]} <= latest
+    assert team["objectives"]["total"] > mine["objectives"]["total"]
+    seen = manager.get(f"/v1/key-results/{key_result['id']}")
+    assert (seen["current_value"], seen["progress"]) == (5, 0.5)
     path = f"/v1/dashboards/units/{manager.unit_id}?cycle_id={employee.quarter}"
     assert employee.refused("GET", path) == 403
 

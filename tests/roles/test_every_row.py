@@ -1,9 +1,13 @@
 """All 64 rows log in and see exactly what they hold, and nothing that is not there yet."""
 
+from pathlib import Path
+
 import pytest
 
 from services.identity.catalogue.rules import read_catalogue
 from tests.roles.conftest import RoleOf
+from tests.support.operations import operations
+from tests.support.rows import ROWS_THAT_WORK
 
 ROWS = [
     pytest.param(platform.slug, role, id=role.row)
@@ -33,11 +37,40 @@ def test_a_row_logs_in_and_sees_what_it_holds(role: RoleOf, slug, row):
 def test_a_responsibility_says_whether_it_can_be_carried_out_yet(role: RoleOf, slug, row):
     described = role(slug, row.key).get(f"/v1/platforms/{slug}/roles/{row.key}")
 
+    grants = {each["capability"]: each for each in described["grants"]}
+    for each in grants.values():
+        assert each["available"] == (each["operations"] != [])
+        assert set(each["operations"]) <= set(operations())
     said = {each["text"]: each for each in described["responsibilities"]}
     assert set(said) == {each.text for each in row.responsibilities}
     for each in said.values():
-        assert isinstance(each["available"], bool)
-        assert each["operations"] or not each["available"]
+        taken = [grants[capability] for capability in each["capabilities"]]
+        assert each["available"] == all(grant["available"] for grant in taken)
+        assert set(each["operations"]) == {name for grant in taken for name in grant["operations"]}
+    assert row.row not in ROWS_THAT_WORK or all(each["available"] for each in said.values())
+
+
+def named_after(row: str) -> list[str]:
+    """The tests of a row's responsibilities, which are named after it."""
+    begins = f"def test_{row.lower().replace('-', '_')}_"
+    lines = [
+        line
+        for path in Path(__file__).parent.glob("test_*.py")
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    return [line for line in lines if line.startswith(begins)]
+
+
+@pytest.mark.parametrize("row", ROWS_THAT_WORK)
+def test_each_responsibility_of_a_row_that_works_is_carried_out_by_a_test(row):
+    (role,) = [case.values[1] for case in ROWS if case.id == row]
+
+    assert len(named_after(row)) == len(role.responsibilities)
+
+
+def test_a_row_without_a_test_is_seen():
+    """A negative control."""
+    assert named_after("BET-1") == []
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,21 @@ def test_moo_1_monitors_high_level_strategic_okrs(role: RoleOf):
     executive, manager = role("mooncamp", "executive"), role("mooncamp", "manager")
     objective, key_result = executive.active_objective("Up to the moon", "company")
     executive.check_in(key_result["id"], 8, confidence=0.8)
+    parent = {"kind": "objective", "id": objective["id"], "link": "contributes"}
+    _, theirs = manager.active_objective("Theirs", "unit", unit_id=manager.unit_id, parent=parent)
+    manager.check_in(theirs["id"], 4)
 
+    executive.fresh()
     dashboard = executive.get("/v1/dashboards/company", cycle_id=executive.quarter)
     tree = executive.get("/v1/goal-tree", cycle_id=executive.quarter, depth=1)
 
     assert dashboard["objectives"]["average_progress"] is not None
-    assert objective["id"] in {node["id"] for node in tree["nodes"]}
+    latest = {each["key_result_id"] for each in dashboard["latest_check_ins"]}
+    assert {key_result["id"], theirs["id"]} <= latest
+    progress = {node["id"]: node["progress"] for node in tree["nodes"]}
+    assert progress[objective["id"]] == 0.6
     assert max(node["depth"] for node in tree["nodes"]) <= 1
     assert manager.refused("GET", f"/v1/dashboards/company?cycle_id={manager.quarter}") == 403
-    _, theirs = manager.active_objective("Theirs", "unit", unit_id=manager.unit_id)
     path = f"/v1/key-results/{theirs['id']}/check-ins"
     assert executive.refused("POST", path, {"value": 1}) == 403
 

@@ -5,6 +5,7 @@ from tests.roles.conftest import RoleOf
 
 def test_vab_1_sets_the_top_level_strategic_okrs(role: RoleOf):
     admin, member = role("vabro", "organization_admin"), role("vabro", "team_member")
+    head = role("vabro", "workspace_admin")
 
     objective, key_result = admin.active_objective("The port that never waits", "company")
     admin.check_in(key_result["id"], 5)
@@ -19,13 +20,22 @@ def test_vab_1_sets_the_top_level_strategic_okrs(role: RoleOf):
     assert (
         member.refused("POST", f"/v1/objectives/{objective['id']}/reopen", {"reason": "x"}) == 403
     )
+    # To set goals is not to report on those of others, nor to open again what a cycle ended.
+    _, theirs = head.active_objective("A department's own", "unit", unit_id=head.unit_id)
+    path = f"/v1/key-results/{theirs['id']}/check-ins"
+    assert admin.refused("POST", path, {"value": 1}) == 403
+    path = f"/v1/cycles/{admin.quarter}/reopen"
+    assert admin.refused("POST", path, {"reason": "x"}) == 403
 
 
 def test_vab_1_reviews_company_wide_progress_dashboards(role: RoleOf):
     admin, member = role("vabro", "organization_admin"), role("vabro", "team_member")
+    admin.fresh()
     before = admin.get("/v1/dashboards/company", cycle_id=admin.quarter)
 
-    admin.active_objective("Counted at once", "company")
+    _, key_result = member.active_objective("Counted at once", "individual")
+    member.check_in(key_result["id"], 2)
+    admin.fresh()
     after = admin.get("/v1/dashboards/company", cycle_id=admin.quarter)
 
     assert after["objectives"]["total"] == before["objectives"]["total"] + 1
@@ -34,7 +44,7 @@ def test_vab_1_reviews_company_wide_progress_dashboards(role: RoleOf):
         == (after["objectives"]["total"])
     )
     assert after["units"]
-    assert after["latest_check_ins"]
+    assert key_result["id"] in {each["key_result_id"] for each in after["latest_check_ins"]}
     # Nobody's private goals, by no capability.
     private = member.objective("My own affair", "individual", visibility="private")
     assert admin.refused("GET", f"/v1/objectives/{private['id']}") == 404

@@ -33,3 +33,6 @@ def test_wb_1_reviews_company_wide_progress_dashboards(role: RoleOf):
     labels = {each["health"]: each["label"] for each in dashboard["objectives"]["by_health"]}
     assert (labels["on_track"], labels["at_risk"], labels["off_track"]) == ("Green", "Amber", "Red")
     assert leader.refused("GET", f"/v1/dashboards/company?cycle_id={leader.quarter}") == 403
+    # To look at progress is not to report it.
+    path = f"/v1/key-results/{key_result['id']}/check-ins"
+    assert executive.refused("POST", path, {"value": 1}) == 403

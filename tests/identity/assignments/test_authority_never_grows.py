@@ -34,6 +34,7 @@ from services.identity.units.rules import UnitKind
 from services.identity.units.schemas import NewUnit, UnitChange
 from tests.identity.assignments import oracle
 from tests.support.identity import Company, make_company
+from tests.support.operations import operations
 
 # vabro twice: its roles are the only ones that hold capabilities of identity themselves.
 PLATFORMS = ("vabro", "vabro", "lattice", "7geese")
@@ -196,6 +197,43 @@ OPERATIONS = (
     move_unit,
     switch_platform,
 )
+
+
+TRIED = {
+    "create_role_assignment",
+    "update_role_assignment",
+    "delete_role_assignment",
+    "create_person",
+    "update_person",
+    "deactivate_person",
+    "reactivate_person",
+    "create_unit",
+    "update_unit",
+    "update_organization",
+}
+CHANGES_NO_AUTHORITY = {
+    "archive_unit": "what is held in an archived unit, and reaches it, goes on as before",
+    "restore_unit": "the same",
+    "change_password": "one's own",
+    "end_current_session": "tokens say who one is, services what one may",
+    "end_person_sessions": "the same",
+    "end_session": "the same",
+    "end_sessions": "the same",
+    "refresh_session": "the same",
+    "sign_in": "the same",
+}
+
+
+def test_every_write_of_identity_is_tried_or_changes_nobodys_authority():
+    writes = {
+        name
+        for name, operation in operations().items()
+        if operation.service == "identity" and operation.is_write
+    }
+
+    assert writes == TRIED | set(CHANGES_NO_AUTHORITY), (
+        "Let OPERATIONS try the new operation, or say why nobody's authority changes by it."
+    )
 
 
 async def attempt(

@@ -1,15 +1,16 @@
 """The operations on imports, for people with `imports.run` and for the operator."""
 
+from collections import Counter
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
 from pydantic import Field, WithJsonSchema
 
 from kernel.app import UPLOAD_LIMIT, new_router
 from kernel.auth import Actor
 from kernel.calls import InternalCaller
-from kernel.errors import Forbidden, NotFound, TooLarge, problems
+from kernel.errors import FieldError, Forbidden, NotFound, TooLarge, Unprocessable, problems
 from kernel.pagination import PageOf, Paging
 from kernel.transactions import ReadOnly, Transaction
 from services.okr.imports import commands, queries, schemas
@@ -47,6 +48,15 @@ class OperatorsForm(ImportForm):
     organization: str = Field(min_length=1, max_length=60)
 
 
+async def _refuse_repeated_texts(request: Request) -> None:
+    """Of a text that is sent twice the last would win; files of one name are a list."""
+    fields = (await request.form()).multi_items()
+    times = Counter(name for name, value in fields if isinstance(value, str))
+    words = "is sent more than once: send it once"
+    if faults := [FieldError(words, pointer=f"/{name}") for name in times if times[name] > 1]:
+        raise Unprocessable(errors=tuple(faults))
+
+
 Sent = Annotated[ImportForm, Form(media_type="multipart/form-data")]
 SentByOperator = Annotated[OperatorsForm, Form(media_type="multipart/form-data")]
 
@@ -57,6 +67,7 @@ SentByOperator = Annotated[OperatorsForm, Form(media_type="multipart/form-data")
     response_model=schemas.ImportStarted,
     responses=problems(Forbidden, TooLarge),
     max_body_size=UPLOAD_LIMIT,
+    dependencies=[Depends(_refuse_repeated_texts)],
 )
 async def create_import(order: Sent, actor: Actor, session: Transaction) -> schemas.ImportStarted:
     """Import files of up to 25 MiB and 50,000 rows; a job does it, and tells how far it is.

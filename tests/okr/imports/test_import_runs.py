@@ -312,6 +312,11 @@ async def test_more_than_a_mebibyte_is_taken(importer: Importer):
         ({"format": "neutral", "on_error": "ask"}, [("file", ("a.csv", b"a"))], "/on_error"),
         ({"format": "neutral", "dry_run": "perhaps"}, [("file", ("a.csv", b"a"))], "/dry_run"),
         ({"format": "neutral", "drill": "true"}, [("file", ("a.csv", b"a"))], "/drill"),
+        (
+            {"format": "neutral", "dry_run": ["true", "false"]},
+            [("file", ("a.csv", b"a"))],
+            "/dry_run",
+        ),
         ({"format": "neutral"}, [("other", ("a.csv", b"a"))], "/other"),
         ({"format": "neutral", "file": "text"}, [("files", ("a.csv", b"a"))], "/file/0"),
         ({"format": "neutral"}, [("file", (f"{each}.csv", b"a")) for each in range(21)], "/file"),

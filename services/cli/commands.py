@@ -29,6 +29,14 @@ class Process(enum.StrEnum):
     FEEDBACK = "feedback"
 
 
+class Service(enum.StrEnum):
+    """What has a database of its own, and so migrations."""
+
+    IDENTITY = "identity"
+    OKR = "okr"
+    FEEDBACK = "feedback"
+
+
 class OnError(enum.StrEnum):
     """What becomes of an import some of whose rows are refused."""
 
@@ -76,7 +84,7 @@ def migrate(
 
 
 @app.command(epilog='Example: cairn draft-migration okr "objectives remember their reviewers"')
-def draft_migration(service: Process, message: str) -> None:
+def draft_migration(service: Service, message: str) -> None:
     """Write a service's next migration from its models."""
     from services.cli import upkeep
 

@@ -5,6 +5,7 @@ import os
 import signal
 
 import pytest
+import typer
 
 from services.cli import terminal
 from services.cli.commands import app
@@ -57,6 +58,13 @@ def test_an_import_of_a_missing_file_names_it(settings, capfd):
     status, said = ended(capfd, "import", "--organization", "acme", "nowhere.csv")
 
     assert (status, said) == (1, "cairn: nowhere.csv is no file: name the files to import.\n")
+
+
+def test_a_migration_is_drafted_for_what_has_a_database_alone(capfd):
+    with pytest.raises(typer.BadParameter, match="'identity', 'okr', 'feedback'"):
+        app(["draft-migration", "gateway", "something"], standalone_mode=False)
+
+    assert capfd.readouterr().out == ""
 
 
 def test_a_process_without_its_settings_is_not_started(tmp_path, capfd):

@@ -4,10 +4,12 @@ import re
 import subprocess
 from pathlib import Path
 
+from tests.journeys.conftest import wait_until
 from tests.support.product import Product
 
 README = Path(__file__).parents[2] / "README.md"
 PORT = "http://127.0.0.1:8000"
+PLACE = re.compile(r"(?:…|/|http:)/?\S*")
 # How a goal stands depends on how much of the quarter has passed.
 OF_THE_DAY = re.compile(r'"health":"\w+","health_label":"[^"]+"')
 
@@ -22,6 +24,18 @@ def tour() -> list[tuple[str, str]]:
             end = next((n for n, line in enumerate(lines) if n and line[:4] != "    "), len(lines))
             steps.append(("\n".join(lines[:end]), "\n".join(lines[end:])))
     return steps
+
+
+def start_up() -> list[str]:
+    """The lines that a first start prints, as the page shows them."""
+    block = README.read_text().partition("says what it does:\n")[2].split("```")[1]
+    return [line for line in block.removeprefix("console").splitlines() if line]
+
+
+def unsaid(shown: list[str], output: str) -> list[str]:
+    """Lines that are shown and were not printed; a place or address may be another one."""
+    printed = {PLACE.sub("", line) for line in output.splitlines()}
+    return [line for line in shown if PLACE.sub("", line) not in printed]
 
 
 def words(answer: str) -> list[str]:
@@ -50,6 +64,21 @@ def test_the_tour_answers_what_the_page_shows(product: Product):
     for (command, shown), said in zip(steps, answers, strict=True):
         assert missing(shown, said) == [], command
         assert bool(shown) == bool(said.strip()), command
+
+
+def test_a_first_start_prints_what_the_page_shows(product: Product):
+    wait_until(lambda: "Ctrl-C stops everything" in product.cairn.output, "the last line is told")
+
+    assert len(start_up()) > 10
+    assert unsaid(start_up(), product.cairn.output) == []
+
+
+def test_a_line_that_no_start_prints_is_seen():
+    """The negative control of that comparison."""
+    output = "Starting PostgreSQL 18 on /srv/x.\nStarting identity.\n"
+    shown = ["Starting PostgreSQL 18 on …/x.", "Starting okr."]
+
+    assert unsaid(shown, output) == ["Starting okr."]
 
 
 def test_another_answer_than_the_page_shows_is_seen():

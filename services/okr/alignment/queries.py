@@ -1,12 +1,13 @@
 """What trees and dashboards share, and what waits for a fold or hangs above it."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import DateTime, and_, any_, bindparam, func, literal_column, select
+from sqlalchemy import DateTime, and_, any_, bindparam, func, literal_column, select, true
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -20,11 +21,30 @@ from services.okr.objectives.models import STALE_OBJECTIVE, AlignmentLink
 
 _ids: Any = any_(bindparam("ids", type_=type_of_ids))
 
-_PARENTS = HotStatement(
-    select(AlignmentLink.parent_objective_id)
-    .where(AlignmentLink.organization_id == ORGANIZATION, AlignmentLink.objective_id == _ids)
-    .distinct()
-)
+
+def _links_above() -> HotStatement:
+    """From the objectives of the parameter `ids` upwards, each link once."""
+    link, next_link = aliased(AlignmentLink), aliased(AlignmentLink)
+    above = (
+        select(link.objective_id, link.parent_objective_id)
+        .where(of_tenant(link), link.objective_id == _ids)
+        .cte("above", recursive=True)
+    )
+    # What has an offset the planner does not take apart: it would read all links for a few of them.
+    following = (
+        select(next_link.objective_id, next_link.parent_objective_id)
+        .where(of_tenant(next_link), next_link.objective_id == above.c.parent_objective_id)
+        .offset(literal_column("0"))
+        .lateral("following")
+    )
+    return HotStatement(
+        select(
+            above.union(select(*following.c).select_from(above).join(following, true()))
+        ).distinct()
+    )
+
+
+_LINKS_ABOVE = _links_above()
 _HAS_MARKS = HotStatement(
     select(
         select(STALE_OBJECTIVE.c.id)
@@ -84,14 +104,17 @@ def folded_at() -> Any:
     return func.coalesce(oldest, bindparam("at", type_=DateTime(timezone=True)))
 
 
-async def parents_of(
+async def parents_above(
     connection: asyncpg.Connection, organization_id: UUID, ids: Iterable[UUID]
-) -> set[UUID]:
-    """The objectives that the given ones are linked below."""
+) -> dict[UUID, set[UUID]]:
+    """Objective → those it is linked below, for the given ones and all that are above them."""
     rows = await connection.fetch(
-        _PARENTS.sql, *_PARENTS.arguments(organization_id=organization_id, ids=list(ids))
+        _LINKS_ABOVE.sql, *_LINKS_ABOVE.arguments(organization_id=organization_id, ids=list(ids))
     )
-    return {row[0] for row in rows}
+    parents: dict[UUID, set[UUID]] = defaultdict(set)
+    for objective_id, parent_id in rows:
+        parents[objective_id].add(parent_id)
+    return parents
 
 
 async def has_marks_of(connection: asyncpg.Connection, person: Principal) -> bool:

@@ -4,7 +4,7 @@ Recomputation, never deltas: nothing drifts, and folding twice changes nothing (
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -47,24 +47,29 @@ async def fold(connection: asyncpg.Connection, organization_id: UUID) -> int:
     if not marks:
         return 0
     context = await fold_context(connection, organization_id, clock.now())
-    folded = Folded(organization_id, context.at)
     marked = {row["objective_id"] for row in marks}
+    # All at once, though it may be that nothing changes so far up: under load each round trip of
+    # its own waits for every request that is being answered.
+    parents = await queries.parents_above(connection, organization_id, marked)
+    found = await foldables(connection, organization_id, marked.union(*parents.values()))
+    folded = Folded(organization_id, context.at)
     # Above what is marked all is computed anew, because a part may count differently though its
     # own values stay: closed as postponed, made private, given another weight.
-    rising = marked | await _fold_level(connection, context, folded, marked)
-    while level := await queries.parents_of(connection, organization_id, rising):
-        rising = await _fold_level(connection, context, folded, level)
+    rising = marked | await _fold_level(context, folded, found, marked)
+    while level := {parent_id for each in rising for parent_id in parents.get(each, ())}:
+        rising = await _fold_level(context, folded, found, level)
     await store(connection, folded)
     return len(marks)
 
 
 async def _fold_level(
-    connection: asyncpg.Connection, context: FoldContext, folded: Folded, ids: Iterable[UUID]
+    context: FoldContext, folded: Folded, found: Mapping[UUID, Foldable], ids: set[UUID]
 ) -> set[UUID]:
     """Compute objectives anew from their parts; returns those whose values have changed."""
     changed = set()
-    found = await foldables(connection, folded.organization_id, ids)
-    for position, (objective_id, foldable) in enumerate(found.items()):
+    # What was deleted after it was marked is no longer there.
+    for position, objective_id in enumerate(found.keys() & ids):
+        foldable = found[objective_id]
         before = after = folded.values.get(objective_id) or stored_values(foldable.row)
         if not is_frozen(foldable.row):
             inputs = fold_input(context, foldable, folded.values)

@@ -5,9 +5,14 @@ could fill the memory by one header without an end, and the descriptors by askin
 """
 
 import asyncio
+import json
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from kernel import logging
+from kernel.errors import MEDIA_TYPE, BadRequest
+from kernel.ids import uuid7
 
 LONGEST_HEAD = 64 * 1024
 """Bytes of a request line with its headers; of what stands between two parts of a body, too."""
@@ -34,8 +39,8 @@ class BoundedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._bytes_of_head += len(data)
         super().data_received(data)
-        if self._bytes_of_head > LONGEST_HEAD:
-            self._refuse()
+        if self._bytes_of_head > LONGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"The head of a request has at most {LONGEST_HEAD} bytes.")
         elif self._is_in_head and self._bytes_of_head and self._deadline is None:
             # The next request on a connection that is kept; most heads arrive whole.
             self._begin_to_wait()
@@ -61,11 +66,30 @@ class BoundedConnection(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _refuse(self) -> None:
-        if self.transport.is_closing():
-            return
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser cannot read, as a problem; the connection ends with it."""
+        if self._may_answer():
+            request_id = str(uuid7())
+            logging.logger(__name__).warning("unreadable", request=request_id, detail=msg)
+            self.transport.write(_refusal(msg, request_id))
+        self.transport.close()
+
+    def _may_answer(self) -> bool:
+        """Nothing can be said amid another answer, nor in its place."""
         if self.cycle is None or self.cycle.response_complete:
-            self.send_400_response(f"The head of a request has at most {LONGEST_HEAD} bytes.")
-        else:
-            # An answer may be on its way already: nothing can be said between its parts.
-            self.transport.close()
+            return True
+        return not (self._is_in_head or self.cycle.response_started)
+
+
+def _refusal(words: str, request_id: str) -> bytes:
+    body = json.dumps(BadRequest(words).document(request_id)).encode()
+    head = (
+        "HTTP/1.1 400 Bad Request\r\n"
+        f"content-type: {MEDIA_TYPE}\r\n"
+        "cache-control: no-store\r\n"
+        "x-content-type-options: nosniff\r\n"
+        f"x-request-id: {request_id}\r\n"
+        f"content-length: {len(body)}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -102,3 +102,26 @@ async def test_an_answer_that_takes_longer_than_a_head_may_is_waited_for(world, 
 
     assert (await gateway.client.get("/v1/objectives/1")).status == 200
     assert asked.is_set()
+
+
+async def test_a_broken_request_is_not_answered_in_the_place_of_the_one_before_it(world, gateway):
+    async def slowly(exchange):
+        await asyncio.sleep(0.2)
+        await exchange.json({})
+
+    world.okr.answer = slowly
+
+    assert await gateway.raw(LINE + b"\r\nno request at all\r\n\r\n") == b""
+
+
+async def test_a_broken_request_after_an_answer_is_told_so(world, gateway):
+    """The control: the same two, the first of them answered before the second is read."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(LINE + b"\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    await asyncio.sleep(0.2)
+
+    writer.write(b"no request at all\r\n\r\n")
+
+    assert b"HTTP/1.1 400 " in await reader.read()
+    writer.close()

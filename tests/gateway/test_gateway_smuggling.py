@@ -1,5 +1,7 @@
 """Requests that two programs could read in two ways: refused, or without any effect."""
 
+import json
+
 import pytest
 
 HEAD = b"Host: okr.example\r\n"
@@ -85,8 +87,14 @@ async def test_a_request_with_two_readings_is_refused(world, gateway, sent):
     # What is smuggled would be the second request here.
     answer = await gateway.raw(sent)
 
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"connection: close" in answer.lower()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert {b"connection: close", b"content-type: application/problem+json"} <= {
+        *head.lower().split(b"\r\n")
+    }
+    problem = json.loads(body)
+    assert (problem["status"], problem["title"]) == (400, "The request is malformed")
+    assert f"x-request-id: {problem['request_id']}".encode() in head.lower()
     assert answer.count(b"HTTP/1.1 ") == 1
     assert world.identity.seen + world.okr.seen + world.feedback.seen == []
 

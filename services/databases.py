@@ -101,7 +101,8 @@ async def connected(address: DatabaseAddress) -> AsyncIterator[asyncpg.Connectio
     try:
         connection = await address.connect()
     except UNREACHABLE as error:
-        where = address.url.host or "the given host"
+        host, port = address.url.host, address.url.port or 5432
+        where = f"{host}:{port}" if host else "the given hosts"
         said = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         reason = said or type(error).__name__
         raise CannotRun(

@@ -14,6 +14,7 @@ from migrations.heads import head
 from services.data_folder import DataFolder
 from services.databases import (
     DatabaseAddress,
+    connected,
     login_address,
     owner_address,
     prepare_databases,
@@ -65,6 +66,19 @@ class Running:
     def peers(self) -> dict[str, list[str]]:
         """Addresses of the services."""
         return self.installation.peers()
+
+
+async def prepared_folder(settings: InstallationSettings) -> DataFolder:
+    """The data folder, made or checked; raises CannotRun.
+
+    A database that cannot be entered is told before anything is made.
+    """
+    if not settings.is_embedded:
+        async with connected(DatabaseAddress.parse(settings.database_url.get_secret_value())):
+            pass
+    folder = DataFolder(settings.data)
+    folder.prepare()
+    return folder
 
 
 def describe(settings: InstallationSettings, folder: DataFolder) -> Installation:
@@ -173,8 +187,7 @@ async def services_loading(
 
     With a `listener` there are gateways too; each accepts from it as soon as it listens.
     """
-    folder = DataFolder(settings.data)
-    folder.prepare()
+    folder = await prepared_folder(settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.locked())
         installation = describe(settings, folder)

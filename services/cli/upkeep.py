@@ -26,6 +26,7 @@ from services.supervisor import (
     database_running,
     describe,
     migrate_all,
+    prepared_folder,
 )
 
 
@@ -39,7 +40,7 @@ async def _database(
         installation = describe(settings, folder)
         yield database_of_running(folder, installation), installation
         return
-    folder.prepare()
+    folder = await prepared_folder(settings)
     with folder.locked():
         installation = describe(settings, folder)
         async with database_running(folder, installation, say) as server:

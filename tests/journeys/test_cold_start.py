@@ -132,7 +132,10 @@ def test_a_folder_that_cannot_be_made_is_refused(cairn: Cairn):
 def test_an_unreachable_database_is_refused(cairn: Cairn):
     nobody = "postgresql://admin:wrong@127.0.0.1:9/postgres"
 
-    assert_refused(cairn.run("up", CAIRN_DATABASE_URL=nobody), "CAIRN_DATABASE_URL", "start it")
+    refused = cairn.run("up", CAIRN_DATABASE_URL=nobody)
+
+    assert_refused(refused, "CAIRN_DATABASE_URL: PostgreSQL at 127.0.0.1:9", "start it")
+    assert not cairn.data.exists()
     cairn.assert_nothing_runs()
 
 

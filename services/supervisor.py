@@ -69,10 +69,7 @@ class Running:
 
 
 async def prepared_folder(settings: InstallationSettings) -> DataFolder:
-    """The data folder, made or checked; raises CannotRun.
-
-    A database that cannot be entered is told before anything is made.
-    """
+    """The data folder, once a given database can be entered; raises CannotRun."""
     if not settings.is_embedded:
         async with connected(DatabaseAddress.parse(settings.database_url.get_secret_value())):
             pass

@@ -8,14 +8,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 from fastapi import APIRouter, FastAPI, Request
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kernel import database, http, inbox, jobs, logging, openapi, outbox
 from kernel.auth import Authorities, AuthorityLoader
-from kernel.authorization import Principal
 from kernel.config import LOOP_CONNECTIONS, ServiceSettings, read
 from kernel.errors import Unavailable
 from kernel.idempotency import Operation
@@ -28,15 +26,7 @@ VERSION = "0.1.0"
 JSON_LIMIT = 1024 * 1024
 UPLOAD_LIMIT = 25 * 1024 * 1024
 
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """Numbers that lag behind what was written, for readers who may not be shown the old ones."""
-
-    lags_for: Callable[[asyncpg.Connection, Principal], Awaitable[bool]]
-    """Whether a change by this reader is not in them yet."""
-    catch_up: Callable[[AsyncEngine, UUID], Awaitable[None]]
-    """Bring an organization's up to date, in transactions of its own."""
+CatchUp = Callable[[AsyncEngine, UUID], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -52,7 +42,7 @@ class Runtime:
     verifier: TokenVerifier
     authorities: Authorities
     keys: KeySource
-    derived: Derived | None
+    catch_up: CatchUp | None
     wake: jobs.Bell = field(default_factory=jobs.Bell)
 
     async def deliver(self, destination: str, messages: list[dict[str, Any]]) -> set[int]:
@@ -79,7 +69,8 @@ class Service:
     """Identity reads its own keys; everybody else fetches identity's."""
     loops: Sequence[tuple[Loop, float]] = ()
     """Steps beside the relay, each with the seconds after which it looks without being woken."""
-    derived: Derived | None = None
+    catch_up: CatchUp | None = None
+    """Brings numbers that lag behind what was written up to date, in its own transactions."""
     on_start: Callable[[Runtime], Awaitable[None]] | None = None
     migration_head: Callable[[], str | None] = lambda: None
 
@@ -153,7 +144,7 @@ def _runtime(service: Service, settings: ServiceSettings) -> Runtime:
         verifier=TokenVerifier(settings.issuer, keys),
         authorities=Authorities(service.authority(engine)),
         keys=keys,
-        derived=service.derived,
+        catch_up=service.catch_up,
     )
 
 

@@ -4,12 +4,11 @@
 scope a failed commit would already have been answered 200.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, NamedTuple
 
 import asyncpg
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel import database, hot, idempotency
@@ -41,30 +40,39 @@ async def _hot_read(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Con
         yield driver
 
 
+class Answered(NamedTuple):
+    """The JSON of a read, and whether a change of the reader's own is not in it yet."""
+
+    body: bytes
+    lags: bool
+
+
+Read = Callable[[asyncpg.Connection], Awaitable[Answered]]
+
+
 async def _fresh_read(
     request: Request,
     actor: Actor,
     prefer: Annotated[
         str | None, Header(description="`fresh`: bring rolled-up numbers up to date first.")
     ] = None,
-) -> AsyncIterator[asyncpg.Connection]:
+) -> Callable[[Read], Awaitable[Response]]:
     runtime = request.app.state.runtime
-    derived = runtime.derived
 
-    def reading() -> AbstractAsyncContextManager[asyncpg.Connection]:
-        return hot.hot_connection(
+    async def answered(read: Read) -> Answered:
+        async with hot.hot_connection(
             runtime.engine, actor.organization_id, read_only=True, plans_once=True
-        )
+        ) as driver:
+            return await read(driver)
 
-    if not _asks_for_fresh(prefer):
-        # In the transaction of the read, because nearly always it may go on.
-        async with reading() as driver:
-            if not await derived.lags_for(driver, actor):
-                yield driver
-                return
-    await derived.catch_up(runtime.engine, actor.organization_id)
-    async with reading() as driver:
-        yield driver
+    async def answer(read: Read) -> Response:
+        # Whether it lags is told by the statement itself, because nearly always it does not.
+        if _asks_for_fresh(prefer) or (found := await answered(read)).lags:
+            await runtime.catch_up(runtime.engine, actor.organization_id)
+            found = await answered(read)
+        return Response(found.body, media_type="application/json")
+
+    return answer
 
 
 def _asks_for_fresh(prefer: str | None) -> bool:
@@ -94,8 +102,8 @@ ReadOnly = Annotated[AsyncSession, Depends(_read_only, scope="function")]
 """An ORM session that cannot write, for rare reads."""
 HotRead = Annotated[asyncpg.Connection, Depends(_hot_read, scope="function")]
 """The asyncpg connection of a read-only transaction, for hot reads."""
-FreshRead = Annotated[asyncpg.Connection, Depends(_fresh_read, scope="function")]
-"""A hot read of what is derived: one's own last change is in it."""
+FreshRead = Annotated[Callable[[Read], Awaitable[Response]], Depends(_fresh_read)]
+"""Answers a hot read of what is derived: one's own last change is in it."""
 HotWrite = Annotated[asyncpg.Connection, Depends(_hot_write, scope="function")]
 """The asyncpg connection of a transaction, for hot writes."""
 TenantlessTransaction = Annotated[AsyncSession, Depends(_without_tenant, scope="function")]

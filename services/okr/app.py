@@ -6,12 +6,11 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kernel import jobs, replica
-from kernel.app import Derived, Runtime, Service, create_app
+from kernel.app import Runtime, Service, create_app
 from kernel.auth import AuthorityLoader
 from kernel.authorization import Authority
 from migrations import heads
 from services.okr.alignment.jobs import HANDLERS, catch_up, keep_folded
-from services.okr.alignment.queries import has_marks_of
 from services.okr.alignment.subscribers import SUBSCRIBERS as ALIGNMENT_SUBSCRIBERS
 from services.okr.checkins import routes as checkins
 from services.okr.cycles import routes as cycles
@@ -62,7 +61,7 @@ SERVICE = Service(
     subscribers=DIRECTORY_SUBSCRIBERS | OBJECTIVE_SUBSCRIBERS | ALIGNMENT_SUBSCRIBERS,
     authority=_authority,
     loops=((_keep_folded, 1.0), (_run_due_job, 5.0), (_run_due_import, 2.0)),
-    derived=Derived(lags_for=has_marks_of, catch_up=catch_up),
+    catch_up=catch_up,
     migration_head=lambda: heads.head("okr"),
 )
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from kernel import jobs
-from kernel.authorization import Principal, anyone, as_sql, type_of_ids
+from kernel.authorization import anyone, as_sql, type_of_ids
 from kernel.hot import ORGANIZATION, HotStatement, constant, of_tenant
 from services.okr.cycles.models import Cycle
 from services.okr.objectives import policy
@@ -45,18 +45,6 @@ def _links_above() -> HotStatement:
 
 
 _LINKS_ABOVE = _links_above()
-_HAS_MARKS = HotStatement(
-    select(
-        select(STALE_OBJECTIVE.c.id)
-        .where(
-            STALE_OBJECTIVE.c.organization_id == ORGANIZATION,
-            STALE_OBJECTIVE.c.marked_by == bindparam("person_id", type_=UUIDType(as_uuid=True)),
-        )
-        .exists()
-    )
-)
-
-
 SHOWN_STATES = (constant("active"), constant("closed"))
 _reader = anyone()
 
@@ -104,6 +92,18 @@ def folded_at() -> Any:
     return func.coalesce(oldest, bindparam("at", type_=DateTime(timezone=True)))
 
 
+def lags() -> Any:
+    """Whether a change of the reader's own still waits for its fold."""
+    return (
+        select(STALE_OBJECTIVE.c.id)
+        .where(
+            STALE_OBJECTIVE.c.organization_id == ORGANIZATION,
+            STALE_OBJECTIVE.c.marked_by == _reader.person_id,
+        )
+        .exists()
+    )
+
+
 async def parents_above(
     connection: asyncpg.Connection, organization_id: UUID, ids: Iterable[UUID]
 ) -> dict[UUID, set[UUID]]:
@@ -115,15 +115,6 @@ async def parents_above(
     for objective_id, parent_id in rows:
         parents[objective_id].add(parent_id)
     return parents
-
-
-async def has_marks_of(connection: asyncpg.Connection, person: Principal) -> bool:
-    """Whether a change by this person still waits for its fold."""
-    found: bool = await connection.fetchval(
-        _HAS_MARKS.sql,
-        *_HAS_MARKS.arguments(organization_id=person.organization_id, person_id=person.person_id),
-    )
-    return found
 
 
 async def marked_organizations(session: AsyncSession) -> list[UUID]:

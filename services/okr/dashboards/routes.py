@@ -13,15 +13,15 @@ from services.okr.dashboards import queries, schemas
 
 router = new_router("dashboards", "/v1/dashboards")
 ROUTERS = [router]
-_JSON = "application/json"
 CycleId = Annotated[UUID, Query(description="Cycles nested in it are included.")]
 
 
 @router.get("/company", response_model=schemas.Dashboard, responses=problems(NotFound, Forbidden))
-async def get_company_dashboard(actor: Actor, connection: FreshRead, cycle_id: CycleId) -> Response:
+async def get_company_dashboard(actor: Actor, answer: FreshRead, cycle_id: CycleId) -> Response:
     """Where the whole company stands; needs `dashboards.read` for the organization."""
-    answer = await queries.dashboard(connection, actor, "company", cycle_id)
-    return Response(answer, media_type=_JSON)
+    return await answer(
+        lambda connection: queries.dashboard(connection, actor, "company", cycle_id)
+    )
 
 
 @router.get(
@@ -30,15 +30,15 @@ async def get_company_dashboard(actor: Actor, connection: FreshRead, cycle_id: C
     responses=problems(NotFound, Forbidden),
 )
 async def get_unit_dashboard(
-    unit_id: UUID, actor: Actor, connection: FreshRead, cycle_id: CycleId
+    unit_id: UUID, actor: Actor, answer: FreshRead, cycle_id: CycleId
 ) -> Response:
     """Where a unit and everything below it stands; needs `dashboards.read` there."""
-    answer = await queries.dashboard(connection, actor, "unit", cycle_id, unit_id)
-    return Response(answer, media_type=_JSON)
+    return await answer(
+        lambda connection: queries.dashboard(connection, actor, "unit", cycle_id, unit_id)
+    )
 
 
 @router.get("/me", response_model=schemas.Dashboard, responses=problems(NotFound))
-async def get_my_dashboard(actor: Actor, connection: FreshRead, cycle_id: CycleId) -> Response:
+async def get_my_dashboard(actor: Actor, answer: FreshRead, cycle_id: CycleId) -> Response:
     """Where the goals stand that you own or contribute to; needs nothing."""
-    answer = await queries.dashboard(connection, actor, "person", cycle_id)
-    return Response(answer, media_type=_JSON)
+    return await answer(lambda connection: queries.dashboard(connection, actor, "person", cycle_id))

@@ -1,7 +1,6 @@
 """The goal tree: one statement, no query a node, JSON built by PostgreSQL."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +30,8 @@ from kernel import clock
 from kernel.authorization import Principal, type_of_ids
 from kernel.errors import NotFound, Unprocessable
 from kernel.hot import HotStatement, constant, of_tenant, shown
-from services.okr.alignment.queries import folded_at, is_shown, is_within, period
+from kernel.transactions import Answered
+from services.okr.alignment.queries import folded_at, is_shown, is_within, lags, period
 from services.okr.cycles.models import Cycle
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
 from services.okr.trees.schemas import GoalTree, TreeNode
@@ -86,10 +86,10 @@ def _key_result_above(link: Any) -> Any:
     return case((link.parent_key_result_id.is_not(None), shown_one))
 
 
-def _below(is_of: Callable[[Any], Any], cycles: Any) -> Any:
-    """The shown objectives of the period below the parents for which `is_of` holds, and how."""
+def _below(parent_id: Any, cycles: Any) -> Any:
+    """The shown objectives of the period below a parent, and how they hang."""
     link, child = aliased(AlignmentLink), aliased(Objective)
-    return (
+    children = (
         select(
             *_columns(child),
             link.parent_objective_id,
@@ -101,10 +101,11 @@ def _below(is_of: Callable[[Any], Any], cycles: Any) -> Any:
         .where(
             of_tenant(link),
             link.is_primary,
-            is_of(link.parent_objective_id),
+            link.parent_objective_id == parent_id,
             is_within(child, cycles),
         )
     )
+    return _each(children, "below")
 
 
 def _tops(cycles: Any) -> Any:
@@ -142,7 +143,7 @@ def _objectives_from(start: Any, cycles: Any) -> Any:
         literal(0, Integer).label("depth"),
     )
     tree = tops.cte("tree", recursive=True)
-    below = _each(_below(lambda parent_id: parent_id == tree.c.id, cycles), "below")
+    below = _below(tree.c.id, cycles)
     depth = tree.c.depth + 1 + func.num_nonnulls(below.c.parent_key_result_id)
     return tree.union_all(
         select(*below.c, depth.label("depth"))
@@ -159,11 +160,9 @@ def _child_counts(tree: Any, cycles: Any) -> Any:
     """
     ids = select(tree.c.id).where(tree.c.depth <= _deepest).scalar_subquery()
     is_of_tree = any_(func.array(ids, type_=type_of_ids))
-    objective = _below(lambda parent_id: parent_id == is_of_tree, cycles).subquery("counted")
-    goal_id = func.coalesce(objective.c.parent_key_result_id, objective.c.parent_objective_id)
     measure = aliased(KeyResult)
     goals = union_all(
-        select(goal_id.label("goal_id")),
+        _goals_above_children(is_of_tree, cycles),
         select(measure.objective_id).where(
             of_tenant(measure), measure.objective_id == is_of_tree, ~measure.is_archived
         ),
@@ -173,6 +172,28 @@ def _child_counts(tree: Any, cycles: Any) -> Any:
         .group_by(goals.c.goal_id)
         .subquery("child_counts")
     )
+
+
+def _goals_above_children(is_of_tree: Any, cycles: Any) -> Any:
+    """The goal that each shown objective hangs below whose parent objective is of the tree."""
+    link, child = aliased(AlignmentLink), aliased(Objective)
+    links = (
+        select(
+            link.objective_id,
+            func.coalesce(_key_result_above(link), link.parent_objective_id).label("goal_id"),
+        )
+        .where(of_tenant(link), link.is_primary, link.parent_objective_id == is_of_tree)
+        .cte("links")
+    )
+    ids = func.array(select(links.c.objective_id).scalar_subquery(), type_=type_of_ids)
+    children = (
+        select(child.id)
+        .where(is_shown(child), is_within(child, cycles), child.id == any_(ids))
+        # Else the planner joins them to the links, one by one or by reading all objectives.
+        .offset(literal_column("0"))
+        .subquery("children")
+    )
+    return select(links.c.goal_id).join(children, children.c.id == links.c.objective_id)
 
 
 def _objective_nodes(tree: Any) -> Any:
@@ -273,6 +294,7 @@ def _answer(start: Any, cycles: Any) -> HotStatement:
             .exists()
             .label("cycle_exists"),
             folded_at().label("folded_at"),
+            lags().label("lags"),
             func.count().label("nodes"),
             func.coalesce(listed, constant("[]")).label("json"),
         ).select_from(node)
@@ -299,7 +321,7 @@ async def goal_tree(
     cycle_id: UUID,
     root_id: UUID | None,
     depth: int,
-) -> bytes:
+) -> Answered:
     """The tree as JSON; 404 for an unknown cycle or a root that is not to be seen."""
     statement = _WHOLE if root_id is None else _BELOW_ROOT
     at = clock.now()
@@ -324,4 +346,5 @@ async def goal_tree(
         cycle_id=cycle_id, as_of=at, folded_at=row["folded_at"], nodes=[]
     )
     nodes: str = row["json"]
-    return head.model_dump_json().encode()[: -len("[]}")] + nodes.encode() + b"}"
+    body = head.model_dump_json().encode()[: -len("[]}")] + nodes.encode() + b"}"
+    return Answered(body, row["lags"])

@@ -23,11 +23,12 @@ ROUTERS = [router]
 )
 async def get_goal_tree(
     actor: Actor,
-    connection: FreshRead,
+    answer: FreshRead,
     cycle_id: Annotated[UUID, Query(description="Cycles nested in it are included.")],
     root_id: Annotated[UUID | None, Query(description="Only this objective and below.")] = None,
     depth: Annotated[int, Query(ge=0, le=2 * MAX_DEPTH, description="Levels below the tops.")] = 20,
 ) -> Response:
     """The goals of a cycle as a tree: objectives and key results, parents before their children."""
-    tree = await queries.goal_tree(connection, actor, cycle_id, root_id, depth)
-    return Response(tree, media_type="application/json")
+    return await answer(
+        lambda connection: queries.goal_tree(connection, actor, cycle_id, root_id, depth)
+    )

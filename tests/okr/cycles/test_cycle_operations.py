@@ -217,7 +217,7 @@ async def goals(world: World) -> tuple[Objective, Objective]:
         await world.objective(cycle, None),
         await world.objective(cycle, None, state="closed"),
     )
-    await world.app.state.runtime.derived.catch_up(world.engine, world.id)
+    await world.app.state.runtime.catch_up(world.engine, world.id)
     assert await world.marks() == set()
     return found
 

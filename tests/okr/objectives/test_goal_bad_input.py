@@ -358,7 +358,7 @@ async def ground(app: FastAPI, world: World) -> Ground:
     async with world.session() as session:
         link = await session.scalar(select(AlignmentLink.id))
     assert link is not None
-    await app.state.runtime.derived.catch_up(world.engine, world.id)
+    await app.state.runtime.catch_up(world.engine, world.id)
     places = {
         "cycle": cycle.id,
         "objective": objective.id,

@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from contracts.identity import PersonRecord
 from kernel import clock
-from kernel.app import Derived
 from services.okr.alignment.jobs import fold_once
 from services.okr.cycles.models import Cycle
 from services.okr.objectives.models import KeyResult, ObjectiveStructure, ObjectiveValue
@@ -118,8 +117,7 @@ async def test_a_closing_that_no_fold_has_preceded_keeps_the_last_progress(
     async def nothing(*_: Any) -> None:
         pass
 
-    unfolded: Any = Derived(lags_for=nothing, catch_up=nothing)  # type: ignore[arg-type]
-    monkeypatch.setattr(world.app.state.runtime, "derived", unfolded)
+    monkeypatch.setattr(world.app.state.runtime, "catch_up", nothing)
     closed = await step(world, owner, objective, "close")
     assert (closed["progress"], closed["score"]) == (0.5, 0.5)
     await fold_once(world.engine, world.id)

@@ -11,7 +11,8 @@ from kernel import clock
 from kernel.authorization import Principal, require
 from kernel.errors import NotFound
 from kernel.hot import HotStatement
-from services.okr.alignment.queries import folded_at
+from kernel.transactions import Answered
+from services.okr.alignment.queries import folded_at, lags
 from services.okr.cycles.models import Cycle
 from services.okr.dashboards import policy
 from services.okr.dashboards.queries import counting, listing
@@ -43,7 +44,12 @@ def _statement(scope: Scope) -> HotStatement:
     read |= {name: rows(scope) for name, rows in _LISTS.items()}
     columns = [_as_list(rows, f"{name}_row").label(name) for name, rows in read.items()]
     return HotStatement(
-        select(place.label("place_exists"), folded_at().label("folded_at"), *columns)
+        select(
+            place.label("place_exists"),
+            folded_at().label("folded_at"),
+            lags().label("lags"),
+            *columns,
+        )
     )
 
 
@@ -66,7 +72,7 @@ async def dashboard(
     kind: Kind,
     cycle_id: UUID,
     unit_id: UUID | None = None,
-) -> bytes:
+) -> Answered:
     """The dashboard of the company, of a unit, or of the actor, as JSON.
 
     404 for an unknown cycle or unit, and then 403 for a dashboard that is not the actor's to open.
@@ -96,7 +102,7 @@ async def dashboard(
         folded_at=row["folded_at"],
         **counting.counted(json.loads(row["standing"]), json.loads(row["children"]), labels),
     )
-    return _written(answer, row)
+    return Answered(_written(answer, row), row["lags"])
 
 
 def _written(answer: Dashboard, row: Any) -> bytes:

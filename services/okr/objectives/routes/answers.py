@@ -35,8 +35,8 @@ async def _folded(runtime: Runtime, actor: Principal, closable: Awaitable[None])
     except Conflict:
         # The operation says so itself, or repeats its kept answer where the key is the same.
         return
-    if runtime.derived is not None:
-        await runtime.derived.catch_up(runtime.engine, actor.organization_id)
+    if runtime.catch_up is not None:
+        await runtime.catch_up(runtime.engine, actor.organization_id)
 
 
 async def _folded_to_close(objective_id: UUID, actor: Actor, request: Request) -> None:

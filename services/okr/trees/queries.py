@@ -261,32 +261,52 @@ def _nodes(tree: Any, cycles: Any) -> Any:
     )
 
 
+def _quoted(word: Any) -> Any:
+    """Ids and words of ours hold nothing that JSON would have escaped."""
+    return constant('"').concat(cast(word, Text)).concat(constant('"'))
+
+
+def _or_null(value: Any) -> Any:
+    return func.coalesce(cast(value, Text), constant("null"))
+
+
+def _object(fields: dict[str, Any]) -> Any:
+    """A JSON object put together as text, at half of what PostgreSQL takes to render a row."""
+    parts: list[Any] = []
+    for before, (name, value) in zip("{" + "," * (len(fields) - 1), fields.items(), strict=True):
+        parts += [constant(f'{before}"{name}":'), value]
+    return func.concat(*parts, constant("}"))
+
+
 def _parent(node: Any) -> Any:
-    parent = func.json_build_object(
-        constant("id"),
-        node.c.parent_id,
-        constant("kind"),
-        node.c.parent_kind,
-        constant("link"),
-        node.c.link,
-    )
-    return case((node.c.parent_id.is_not(None), parent))
+    parent = {
+        "id": _quoted(node.c.parent_id),
+        "kind": _quoted(node.c.parent_kind),
+        "link": _or_null(_quoted(node.c.link)),
+    }
+    return case((node.c.parent_id.is_not(None), _object(parent)), else_=constant("null"))
 
 
 def _rendered(node: Any) -> Any:
-    """A node as `TreeNode` has it: a row becomes JSON at half of what an object of pairs costs."""
-    special = {
+    """A node as `TreeNode` has it."""
+    values = {
+        "id": _quoted(node.c.id),
+        "kind": _quoted(node.c.kind),
         "parent": _parent(node),
-        "progress": shown(node.c.progress),
-        "health_label": _labels.op("->>")(node.c.health),
+        "title": func.to_json(node.c.title),
+        "owner_id": _or_null(_quoted(node.c.owner_id)),
+        "progress": _or_null(shown(node.c.progress)),
+        "health": _quoted(node.c.health),
+        "health_label": _labels.op("->")(node.c.health),
+        "child_count": node.c.child_count,
+        "depth": node.c.depth,
     }
-    columns = [special.get(name, node.c.get(name)).label(name) for name in TreeNode.model_fields]
-    return select(*columns).subquery("node")
+    return _object({name: values[name] for name in TreeNode.model_fields})
 
 
 def _answer(start: Any, cycles: Any) -> HotStatement:
-    node = _rendered(_nodes(_objectives_from(start, cycles), cycles))
-    listed = func.json_agg(literal_column(f'"{node.name}"')).cast(Text)
+    node = _nodes(_objectives_from(start, cycles), cycles)
+    listed = func.string_agg(_rendered(node), constant(","))
     return HotStatement(
         select(
             select(Cycle.id)
@@ -296,7 +316,7 @@ def _answer(start: Any, cycles: Any) -> HotStatement:
             folded_at().label("folded_at"),
             lags().label("lags"),
             func.count().label("nodes"),
-            func.coalesce(listed, constant("[]")).label("json"),
+            func.coalesce(listed, constant("")).label("json"),
         ).select_from(node)
     )
 
@@ -346,5 +366,5 @@ async def goal_tree(
         cycle_id=cycle_id, as_of=at, folded_at=row["folded_at"], nodes=[]
     )
     nodes: str = row["json"]
-    body = head.model_dump_json().encode()[: -len("[]}")] + nodes.encode() + b"}"
+    body = head.model_dump_json().encode()[: -len("]}")] + nodes.encode() + b"]}"
     return Answered(body, row["lags"])

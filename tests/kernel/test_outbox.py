@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from pydantic import BaseModel
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel import clock, database, inbox, outbox
 from kernel.errors import Unavailable
@@ -73,6 +74,37 @@ async def test_a_rolled_back_change_publishes_nothing(engine):
         pass
 
     assert await drain(engine, Receiver(), "okr") == 0
+
+
+async def rows_read_by_a_round_after_an_outage(engine, server):
+    """How many rows one round reads whose statement was planned when there were none."""
+    owner = await server.connect(engine.url.database)
+    await owner.execute("TRUNCATE outbox")
+    await owner.execute("ANALYZE outbox")
+    await owner.close()
+    async with engine.connect() as connection:
+        for _ in range(10):
+            async with AsyncSession(connection) as session:
+                assert await outbox.lease_due(session, "okr") == []
+                await session.commit()
+        await publish(engine, *(Named(thing=str(number), number=number) for number in range(2_000)))
+        async with AsyncSession(connection) as session:
+            assert len(await outbox.lease_due(session, "okr")) == outbox.BATCH
+            read = text("SELECT pg_stat_get_xact_tuples_returned('outbox'::regclass)")
+            rows_read = await session.scalar(read)
+    await empty(engine)
+    return rows_read
+
+
+async def test_a_backlog_is_not_read_for_each_of_its_events(engine, server):
+    assert await rows_read_by_a_round_after_an_outage(engine, server) < 20_000
+
+
+async def test_planned_once_it_would_be_read_for_each(engine, server, monkeypatch):
+    """The negative control."""
+    monkeypatch.setattr(outbox, "_PLAN_ANEW", text("SELECT"))
+
+    assert await rows_read_by_a_round_after_an_outage(engine, server) > 1_000_000
 
 
 async def test_what_was_not_taken_comes_again_and_holds_back_its_successors(engine):

@@ -25,6 +25,7 @@ from services.supervisor import database_of_running, describe
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 60
 SERVED = ("gateway", "identity", "okr", "feedback")
+_SERVING = "services.cli.serve"
 _TOKEN_IS_GOOD_FOR = 200.0
 _EMAIL = "bench@cairn.example"
 # The platform and role that may both record check-ins everywhere and read every dashboard.
@@ -120,9 +121,10 @@ class Cairn:
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and _parent(entry) == getattr(self._supervisor, "pid", 0):
                     words = (entry / "cmdline").read_bytes().decode().split("\0")
-                    for name in SERVED:
-                        if words[-6:].count(name) and "serve" in words:
-                            found[name] = int(entry.name)
+                    if _SERVING in words:
+                        found[words[words.index(_SERVING) + 1]] = int(entry.name)
+        if missing := set(SERVED) - set(found):
+            raise DoesNotRun(f"no process of {', '.join(sorted(missing))} is found")
         return found
 
     def request(

@@ -23,6 +23,14 @@ from sqlalchemy.util import greenlet_spawn
 
 from kernel.database import COLUMN_TYPES, TENANT_SETTING, in_transaction
 
+ALONG_INDEXES = "SET LOCAL plan_cache_mode = force_generic_plan;SET LOCAL enable_seqscan = off"
+"""For the rest of a transaction whose statements go along indexes whatever their parameters are.
+
+To plan a large one anew takes longer than to run it. And the planner takes an organization that is
+newer than its statistics for one row, and a table that has just been filled for an empty one: it
+then reads all of it for each id.
+"""
+
 
 @asynccontextmanager
 async def hot_connection(
@@ -30,14 +38,13 @@ async def hot_connection(
 ) -> AsyncIterator[asyncpg.Connection]:
     """An asyncpg connection in a transaction of this tenant, begun in one round trip.
 
-    `plans_once`: for large statements that go along indexes whatever their parameters are. To plan
-    one anew takes longer than to run it, and the planner often believes that it pays.
+    `plans_once`: for large statements that go along indexes whatever their parameters are.
 
     A connection goes back once its transaction has certainly ended. After a cancellation, or where
     even the rollback fails, it is thrown away: the next borrower would go on inside this tenant's.
     """
     mode = "READ ONLY" if read_only else "READ WRITE"
-    planning = ";SET LOCAL plan_cache_mode = force_generic_plan" if plans_once else ""
+    planning = f";{ALONG_INDEXES}" if plans_once else ""
     marked = in_transaction.set(True)
     try:
         # From the pool itself: SQLAlchemy's own connection around it would cost as much as the

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from kernel import clock, database
+from kernel import clock, database, hot
 from services.okr.alignment import queries
 from services.okr.alignment.commands.storing import Folded, store
 from services.okr.objectives.queries import (
@@ -42,7 +42,7 @@ async def fold(connection: asyncpg.Connection, organization_id: UUID) -> int:
     Folds of an organization run one at a time; whoever waited finds nothing left to do.
     """
     lock = database.lock_key(f"fold:{organization_id}")
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", lock)
+    await connection.execute(f"SELECT pg_advisory_xact_lock({lock});{hot.ALONG_INDEXES}")
     marks = await connection.fetch(_TAKE_MARKS, organization_id, MOST_MARKS)
     if not marks:
         return 0

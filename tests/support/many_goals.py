@@ -65,6 +65,8 @@ async def write_many(
     units: list[UUID],
     people: list[UUID],
     count: int,
+    *,
+    is_analyzed: bool = True,
 ) -> None:
     """`count` objectives, eight below each, with three measured key results apiece."""
     async with superuser.transaction():
@@ -73,4 +75,5 @@ async def write_many(
         await superuser.execute(_OBJECTIVES, world.id, cycle_id, units, people, count)
         for statement in (_LINKS, _KEY_RESULTS, _CHECK_INS, _COUNTS):
             await superuser.execute(statement, world.id, cycle_id)
-    await superuser.execute("VACUUM ANALYZE")
+    if is_analyzed:
+        await superuser.execute("VACUUM ANALYZE")

@@ -161,7 +161,7 @@ def _loops(service: Service, runtime: Runtime) -> list[Awaitable[None]]:
     async def relay_to(peer: str) -> bool:
         if runtime.peers[peer].is_away:
             return False
-        return await outbox.relay_once(runtime.loops_engine, runtime.deliver, peer) > 0
+        return await outbox.relay(runtime.loops_engine, runtime.deliver, peer)
 
     async def refresh_keys() -> bool:
         if isinstance(runtime.keys, FetchedKeys) and runtime.keys.are_stale:

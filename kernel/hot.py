@@ -12,8 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal_column
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy import ColumnElement, Text, bindparam, case, func, literal_column
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -108,20 +107,6 @@ def shown(number: Any) -> ColumnElement[Any]:
     scaled = number * 1_000_000
     is_tie = func.abs(func.mod(scaled, 1)) == literal_column("0.5")
     return case((is_tie, func.round(scaled / 2) * 2 / 1_000_000), else_=func.round(number, 6))
-
-
-def shown_instant(column: Any) -> ColumnElement[Any]:
-    """An instant as `kernel.fields.Instant` writes it: six decimals, or none where it has none.
-
-    A text that is padded costs half of `to_char`, and a page of fifty holds eight hundred instants.
-    """
-    text = column.op("AT TIME ZONE")(constant("UTC")).cast(Text)
-    is_whole = column == cast(column, TIMESTAMP(timezone=True, precision=0))
-    length = case((is_whole, literal_column("19")), else_=literal_column("26"))
-    padded = func.rpad(text, length, constant("0"))
-    joined = func.overlay(padded, constant("T"), literal_column("11"))
-    shown_text: ColumnElement[Any] = joined.concat(constant("Z"))
-    return shown_text
 
 
 class HotStatement:

@@ -137,6 +137,14 @@ async def lease_due(session: AsyncSession, destination: str) -> list[Row[Any]]:
     return sorted(claimed.all(), key=lambda row: row.id)
 
 
+async def relay(engine: AsyncEngine, deliver: Deliver, destination: str) -> bool:
+    """Rounds for as long as there are as many events as one takes; whether there may be more."""
+    taken = BATCH
+    while taken == BATCH:
+        taken = await relay_once(engine, deliver, destination)
+    return taken > 0
+
+
 async def relay_once(engine: AsyncEngine, deliver: Deliver, destination: str) -> int:
     """One round: lease, deliver outside a transaction, forget what was taken; returns how many."""
     async with database.transaction(engine) as session:

@@ -10,7 +10,7 @@ from kernel.app import Runtime, Service, create_app
 from kernel.auth import AuthorityLoader
 from kernel.authorization import Authority
 from migrations import heads
-from services.okr.alignment.jobs import HANDLERS, catch_up, keep_folded
+from services.okr.alignment.jobs import HANDLERS, catch_up, fold_all
 from services.okr.alignment.subscribers import SUBSCRIBERS as ALIGNMENT_SUBSCRIBERS
 from services.okr.checkins import routes as checkins
 from services.okr.cycles import routes as cycles
@@ -37,7 +37,7 @@ async def _run_due_import(runtime: Runtime) -> bool:
 
 
 async def _keep_folded(runtime: Runtime) -> bool:
-    return await keep_folded(runtime.loops_engine)
+    return await fold_all(runtime.loops_engine)
 
 
 async def _run_due_job(runtime: Runtime) -> bool:

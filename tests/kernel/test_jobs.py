@@ -125,12 +125,44 @@ async def test_a_loop_goes_on_after_a_stumble_and_is_woken_by_the_bell():
         return len(seen) == 2
 
     task = asyncio.create_task(jobs.repeat(step, bell.listener(), poll=60))
-    await asyncio.sleep(0.02)
-    bell.set()
-    await asyncio.sleep(0.02)
+    async with asyncio.timeout(5):
+        await seen_by(task, seen, 1)
+        bell.set()
+        await seen_by(task, seen, 3)
     task.cancel()
 
-    assert len(seen) == 3
+    assert seen == [0, 1, 2]
+
+
+async def seen_by(task, seen, steps):
+    while len(seen) < steps and not task.done():  # noqa: ASYNC110 - it is a list that grows
+        await asyncio.sleep(0.01)
+
+
+async def steps_while_it_rings(monkeypatch, pause):
+    """How often a loop that finds nothing looks while its bell rings a hundred times."""
+    monkeypatch.setattr(jobs, "_PAUSE", pause)
+    bell, seen = jobs.Bell(), []
+
+    async def step():
+        seen.append(len(seen))
+        return False
+
+    task = asyncio.create_task(jobs.repeat(step, bell.listener(), poll=60))
+    for _ in range(100):
+        bell.set()
+        await asyncio.sleep(0)
+    task.cancel()
+    return len(seen)
+
+
+async def test_what_rings_while_a_loop_pauses_is_looked_at_together(monkeypatch):
+    assert await steps_while_it_rings(monkeypatch, 60) == 1
+
+
+async def test_without_a_pause_it_would_look_again_and_again(monkeypatch):
+    """The negative control."""
+    assert await steps_while_it_rings(monkeypatch, 0) > 10
 
 
 @pytest.mark.parametrize(

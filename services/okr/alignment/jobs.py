@@ -1,6 +1,5 @@
 """When folds run: after commits that marked something, and once a day because time passes."""
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +9,6 @@ from kernel import database, hot
 from kernel.jobs import Handler
 from services.okr.alignment import commands, queries
 from services.okr.objectives.commands import mark_open
-
-_PAUSE = 0.1
-"""Seconds between folds while changes keep coming: each folds what came together."""
 
 
 async def fold_once(engine: AsyncEngine, organization_id: UUID) -> int:
@@ -43,14 +39,6 @@ async def fold_all(engine: AsyncEngine) -> bool:
     if failures:
         raise ExceptionGroup("organizations could not be folded", failures)
     return bool(organization_ids)
-
-
-async def keep_folded(engine: AsyncEngine) -> bool:
-    """One step of the service's loop: fold what is marked, and pause before there is more."""
-    if not await fold_all(engine):
-        return False
-    await asyncio.sleep(_PAUSE)
-    return True
 
 
 async def keep_pace(engine: AsyncEngine, organization_id: UUID, _: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from kernel import clock
 from kernel.ids import uuid7
 from kernel.jobs import JOB, run_due_job
 from services.okr.alignment.commands import PACE, next_midnight
-from services.okr.alignment.jobs import HANDLERS, fold_once, keep_folded, keep_pace
+from services.okr.alignment.jobs import HANDLERS, fold_all, fold_once, keep_pace
 from services.okr.objectives.models import KeyResult, Objective
 from tests.support.okr import World, new_world
 
@@ -146,8 +146,8 @@ def test_midnight_is_the_organizations(at: str, zone: str, midnight: str) -> Non
 
 async def test_the_loop_rests_when_there_is_nothing(world: World) -> None:
     await fold_once(world.engine, world.id)
-    while await keep_folded(world.engine):
+    while await fold_all(world.engine):
         pass
     await world.objective(await world.cycle(), await world.person())
-    assert await keep_folded(world.engine)
-    assert not await keep_folded(world.engine)
+    assert await fold_all(world.engine)
+    assert not await fold_all(world.engine)

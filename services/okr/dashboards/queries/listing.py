@@ -6,11 +6,12 @@ from sqlalchemy import DateTime, Text, and_, bindparam, literal_column, select, 
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
-from kernel.hot import constant, of_tenant, shown, shown_instant
+from kernel.hot import constant, of_tenant, shown
 from services.okr.alignment.queries import is_within
 from services.okr.checkins.models import CheckIn
 from services.okr.dashboards.queries.scopes import MOST, Scope
 from services.okr.objectives.models import KeyResult, Objective
+from services.okr.objectives.queries import shown_instant
 
 _labels = select(bindparam("labels", type_=Text).cast(JSONB)).scalar_subquery()
 

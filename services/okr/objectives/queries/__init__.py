@@ -43,6 +43,7 @@ from services.okr.objectives.queries.rendering import (
     Rendered,
     key_result_view,
     objective_view,
+    shown_instant,
     written_key_result,
     written_objective,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "open_in_cycle",
     "open_outside",
     "parent_goal",
+    "shown_instant",
     "stored_values",
     "title_pattern",
     "values_now",

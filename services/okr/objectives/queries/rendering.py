@@ -21,7 +21,7 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -29,7 +29,7 @@ from sqlalchemy.orm import aliased
 from kernel import database
 from kernel.authorization import Principal, anyone, as_sql
 from kernel.errors import NotFound
-from kernel.hot import HotStatement, constant, of_tenant, shown, shown_instant
+from kernel.hot import HotStatement, constant, of_tenant, shown
 from services.okr.objectives import policy
 from services.okr.objectives.models import AlignmentLink, KeyResult, Milestone, Objective
 from services.okr.objectives.schemas import KeyResultView, ObjectiveView
@@ -37,6 +37,19 @@ from services.okr.objectives.schemas import KeyResultView, ObjectiveView
 READER = anyone()
 _uuid = UUIDType(as_uuid=True)
 _labels = bindparam("labels", type_=JSONB)
+
+
+def shown_instant(column: Any) -> Any:
+    """An instant as `kernel.fields.Instant` writes it: six decimals, or none where it has none.
+
+    A text that is padded costs half of `to_char`, and a page of fifty holds eight hundred instants.
+    """
+    text = column.op("AT TIME ZONE")(constant("UTC")).cast(Text)
+    is_whole = column == cast(column, TIMESTAMP(timezone=True, precision=0))
+    length = case((is_whole, literal_column("19")), else_=literal_column("26"))
+    padded = func.rpad(text, length, constant("0"))
+    joined = func.overlay(padded, constant("T"), literal_column("11"))
+    return joined.concat(constant("Z"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,16 @@ async def test_no_role_of_ours_may_bypass_row_security(ground):
     assert not any(role["mighty"] for role in roles)
 
 
+async def test_plans_are_compiled_on_no_server(ground):
+    async with connected(ground.server) as connection:
+        configured = await connection.fetch(
+            "SELECT rolconfig FROM pg_roles"
+            " WHERE rolname LIKE 'cairn_%' AND rolname <> 'cairn_superuser'"
+        )
+
+    assert [role["rolconfig"] for role in configured] == [["jit=off"]] * 2 * len(SERVICES)
+
+
 async def test_preparing_twice_at_once_does_no_harm(ground):
     await asyncio.gather(*(prepare_databases(ground.server, ground.installation) for _ in range(2)))
 

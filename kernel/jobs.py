@@ -20,6 +20,7 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    delete,
     insert,
     select,
     update,
@@ -73,7 +74,10 @@ async def enqueue(
 
 
 async def run_due_job(engine: AsyncEngine, handlers: Mapping[str, Handler]) -> bool:
-    """Take one due job and do it; whether there was one."""
+    """Take one due job and do it; whether there was one.
+
+    What is done is gone; what failed too often stays, to be looked at.
+    """
     job = await _take(engine, list(handlers))
     if job is None:
         return False
@@ -85,7 +89,8 @@ async def run_due_job(engine: AsyncEngine, handlers: Mapping[str, Handler]) -> b
         logger(__name__).exception("a job failed", kind=job.kind, job=job.id, state=state)
         await _settle(engine, job.id, state, clock.now() + timedelta(seconds=2**job.attempts))
     else:
-        await _settle(engine, job.id, "done", clock.now())
+        async with database.transaction(engine) as session:
+            await session.execute(delete(JOB).where(JOB.c.id == job.id))
     finally:
         extending.cancel()
         with suppress(asyncio.CancelledError):

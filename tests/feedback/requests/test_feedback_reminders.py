@@ -41,7 +41,7 @@ async def _pass_time_until(world: World, at: datetime) -> None:
     with clock.frozen_at(at):
         async with database.transaction(world.engine) as session:
             await session.execute(
-                update(JOB).where(JOB.c.organization_id != world.id).values(state="done")
+                update(JOB).where(JOB.c.organization_id != world.id).values(state="failed")
             )
         while await jobs.run_due_job(world.engine, HANDLERS):
             pass

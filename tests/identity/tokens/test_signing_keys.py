@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, text
 from kernel import clock, database
 from kernel.tokens import FetchedKeys, TokenVerifier
 from services.identity.tokens import rules
-from services.identity.tokens.commands import keep_signing_keys, rotate_signing_key
+from services.identity.tokens.commands import keep_signing_keys
 from services.identity.tokens.models import SigningKey
 from services.identity.tokens.queries import SigningKeys
 from tests.support.database import ISSUER
@@ -94,9 +94,10 @@ async def test_a_next_key_is_published_before_it_signs_and_the_last_one_after(
     engine, live, no_keys, visitor
 ):
     live.state.runtime.keys.forget()
-    await keep_signing_keys(engine, SEALING_KEY)
+    with clock.frozen_at(clock.now() - rules.ROTATED_AFTER):
+        await keep_signing_keys(engine, SEALING_KEY)
     (first,) = await all_keys(engine)
-    await rotate_signing_key(engine, SEALING_KEY)
+    assert await keep_signing_keys(engine, SEALING_KEY)
     _, second = await all_keys(engine)
     keys = SigningKeys(engine, SEALING_KEY)
 
@@ -114,9 +115,10 @@ async def test_a_next_key_is_published_before_it_signs_and_the_last_one_after(
 
 async def test_a_token_of_the_last_key_stays_good_after_a_rotation(visitor, live, engine, no_keys):
     live.state.runtime.keys.forget()
-    await keep_signing_keys(engine, SEALING_KEY)
+    with clock.frozen_at(clock.now() - rules.ROTATED_AFTER):
+        await keep_signing_keys(engine, SEALING_KEY)
     issued = await visitor.signed_in()
-    await rotate_signing_key(engine, SEALING_KEY)
+    assert await keep_signing_keys(engine, SEALING_KEY)
     live.state.runtime.keys.forget()
 
     assert (await visitor.get("/v1/me", issued["access_token"])).status_code == 200

@@ -1,6 +1,6 @@
 """The changes of sessions and keys: signing in, refreshing, ending, and rotating."""
 
-from services.identity.tokens.commands.keys import keep_signing_keys, rotate_signing_key
+from services.identity.tokens.commands.keys import keep_signing_keys
 from services.identity.tokens.commands.own_password import change_password
 from services.identity.tokens.commands.sessions import (
     IssuedTokens,
@@ -28,6 +28,5 @@ __all__ = [
     "forget_old_counters",
     "keep_signing_keys",
     "refresh",
-    "rotate_signing_key",
     "sign_in",
 ]

@@ -39,12 +39,6 @@ async def keep_signing_keys(engine: AsyncEngine, sealing_key: str) -> bool:
         return True
 
 
-async def rotate_signing_key(engine: AsyncEngine, sealing_key: str) -> None:
-    """Have another key sign from a quarter of an hour on; tokens of the old one stay valid."""
-    async with _locked(engine) as session:
-        await _rotate(session, sealing_key)
-
-
 async def _rotate(session: AsyncSession, sealing_key: str) -> None:
     begins = clock.now() + rules.PUBLISHED_AHEAD
     for key in await queries.published_keys(session):

@@ -153,49 +153,6 @@ def _objectives_from(start: Any, cycles: Any) -> Any:
     )
 
 
-def _child_counts(tree: Any, cycles: Any) -> Any:
-    """How many goals hang below each goal of the tree, however deep that goes.
-
-    All ids are looked up by an index at once: that costs half of asking for each node.
-    """
-    ids = select(tree.c.id).where(tree.c.depth <= _deepest).scalar_subquery()
-    is_of_tree = any_(func.array(ids, type_=type_of_ids))
-    measure = aliased(KeyResult)
-    goals = union_all(
-        _goals_above_children(is_of_tree, cycles),
-        select(measure.objective_id).where(
-            of_tenant(measure), measure.objective_id == is_of_tree, ~measure.is_archived
-        ),
-    ).subquery("goals_below")
-    return (
-        select(goals.c.goal_id, func.count().label("children"))
-        .group_by(goals.c.goal_id)
-        .subquery("child_counts")
-    )
-
-
-def _goals_above_children(is_of_tree: Any, cycles: Any) -> Any:
-    """The goal that each shown objective hangs below whose parent objective is of the tree."""
-    link, child = aliased(AlignmentLink), aliased(Objective)
-    links = (
-        select(
-            link.objective_id,
-            func.coalesce(_key_result_above(link), link.parent_objective_id).label("goal_id"),
-        )
-        .where(of_tenant(link), link.is_primary, link.parent_objective_id == is_of_tree)
-        .cte("links")
-    )
-    ids = func.array(select(links.c.objective_id).scalar_subquery(), type_=type_of_ids)
-    children = (
-        select(child.id)
-        .where(is_shown(child), is_within(child, cycles), child.id == any_(ids))
-        # Else the planner joins them to the links, one by one or by reading all objectives.
-        .offset(literal_column("0"))
-        .subquery("children")
-    )
-    return select(links.c.goal_id).join(children, children.c.id == links.c.objective_id)
-
-
 def _objective_nodes(tree: Any) -> Any:
     below_key_result = tree.c.parent_key_result_id.is_not(None)
     return select(
@@ -247,14 +204,51 @@ def _key_result_nodes(tree: Any) -> Any:
     )
 
 
+def _child_counts(tree: Any, cycles: Any) -> Any:
+    """How many goals hang below each goal of the tree, however deep that goes.
+
+    All ids are looked up by an index at once: that costs half of asking for each node.
+    """
+    ids = select(tree.c.id).where(tree.c.depth <= _deepest).scalar_subquery()
+    is_of_tree = any_(func.array(ids, type_=type_of_ids))
+    measure = aliased(KeyResult)
+    goals = union_all(
+        _goals_above_objectives(is_of_tree, cycles),
+        select(measure.objective_id).where(
+            of_tenant(measure), measure.objective_id == is_of_tree, ~measure.is_archived
+        ),
+    ).subquery("goals_above")
+    return select(goals.c.goal_id, func.count().label("children")).group_by(goals.c.goal_id)
+
+
+def _goals_above_objectives(is_of_tree: Any, cycles: Any) -> Any:
+    link, child = aliased(AlignmentLink), aliased(Objective)
+    links = (
+        select(
+            link.objective_id,
+            func.coalesce(_key_result_above(link), link.parent_objective_id).label("goal_id"),
+        )
+        .where(of_tenant(link), link.is_primary, link.parent_objective_id == is_of_tree)
+        .cte("links")
+    )
+    ids = func.array(select(links.c.objective_id).scalar_subquery(), type_=type_of_ids)
+    shown_ones = select(child.id).where(
+        is_shown(child), is_within(child, cycles), child.id == any_(ids)
+    )
+    # `IS TRUE` has it look into a table of hashes; the planner would rather compare all with all.
+    return select(links.c.goal_id).where(links.c.objective_id.in_(shown_ones).is_(true()))
+
+
 def _nodes(tree: Any, cycles: Any) -> Any:
     """Objectives and key results, parents before their children, one more than an answer takes."""
+    counts = _child_counts(tree, cycles).subquery("child_counts")
+    # Looked up and not joined: what is joined to a recursive query may be compared all with all,
+    # because nobody knows how long it is.
+    counted = select(func.jsonb_object_agg(counts.c.goal_id, counts.c.children)).scalar_subquery()
     goal = union_all(_objective_nodes(tree), _key_result_nodes(tree)).subquery("goals")
-    counts = _child_counts(tree, cycles)
-    child_count = func.coalesce(counts.c.children, literal_column("0"))
+    child_count = func.coalesce(counted.op("->>")(cast(goal.c.id, Text)), constant("0"))
     return (
         select(goal, child_count.label("child_count"))
-        .outerjoin(counts, counts.c.goal_id == goal.c.id)
         .order_by(goal.c.depth, goal.c.created_at, goal.c.id)
         .limit(literal_column(str(MOST_NODES + 1)))
         .subquery("goal")

@@ -137,3 +137,13 @@ async def test_lists_are_read_in_the_order_of_their_index(
     async with hot_connection(engine, organization_id, read_only=True) as connection:
         plan = await planned(connection, STATEMENTS[name], place.parameters)
     assert f"using {index} " in plan, plan
+
+
+@pytest.mark.parametrize("name", ["tree", "tree below a root"])
+async def test_children_are_counted_without_comparing_all_with_all(place: Place, name: str) -> None:
+    """Joined to a recursive query, of unknown length, they may be: by the statistics of the day."""
+    engine, organization_id = place.world.engine, place.world.id
+    async with hot_connection(engine, organization_id, read_only=True) as connection:
+        plan = await planned(connection, STATEMENTS[name], place.parameters)
+    assert "hashed SubPlan" in plan, plan
+    assert "Left Join" not in plan, plan

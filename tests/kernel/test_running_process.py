@@ -16,6 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from kernel.app import Service, create_app
 from kernel.config import ServiceSettings
+from kernel.http import ServiceClient
 from kernel.tokens import ALGORITHM
 from tests.kernel import toy
 from tests.support.tokens import KEY_ID, KnownKeys, headers_for, private_key
@@ -87,9 +88,9 @@ async def two(toy_settings, identity) -> AsyncIterator[Callable[..., Any]]:
         yield start
 
 
-async def made(app: FastAPI, maker: Any) -> str:
+async def made(app: FastAPI, maker: Any, name: str = "a") -> str:
     async with client_of(app) as client:
-        answer = await client.post("/v1/things", json={"name": "a"}, headers=headers_for(maker))
+        answer = await client.post("/v1/things", json={"name": name}, headers=headers_for(maker))
     assert answer.status_code == 201
     return answer.json()["id"]
 
@@ -112,24 +113,29 @@ async def test_what_is_written_is_told_to_the_peer_by_a_token_that_its_keys_vouc
     assert identity.told.count(thing) == 1
 
 
-async def test_a_peer_that_is_known_to_be_away_is_told_when_it_is_back(two, identity, maker):
-    looked = asyncio.Event()
-
-    async def look(_: Any) -> bool:
-        looked.set()
-        return False
-
-    app = await two(loops=[(look, 60.0)])
+async def test_a_peer_that_is_known_to_be_away_is_told_when_it_is_back(
+    two, identity, maker, monkeypatch
+):
+    app = await two()
     peer = app.state.runtime.peers["identity"]
-    await until(looked)
-    peer._open_until = float("inf")
-    looked.clear()
-    thing = await made(app, maker)
-    # The commit wakes all loops in one turn, the relay before the service's own.
-    await until(looked)
-    assert thing not in identity.told
+    asked = asyncio.Event()
 
-    peer._open_until = 0.0
+    def is_away(client: ServiceClient) -> bool:
+        if client is peer:
+            asked.set()
+        return client is peer
+
+    await made(app, maker, "first")  # its keys are known from here on
+    with monkeypatch.context() as away:
+        away.setattr(ServiceClient, "is_away", property(is_away))
+        thing = await made(app, maker)
+        # Twice: the first look may have begun before the commit, the second found it away again.
+        for _ in range(2):
+            asked.clear()
+            app.state.runtime.wake.set()
+            await until(asked)
+        assert thing not in identity.told
+
     app.state.runtime.wake.set()
     while thing not in identity.told:
         identity.was_told.clear()

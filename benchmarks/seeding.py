@@ -123,16 +123,18 @@ SELECT number, pg_temp.ordered_id($2::bigint + number),
        to_timestamp(($2::bigint + number) / 1000.0)
   FROM branch
 """
-_OBJECTIVES = """
+_OBJECTIVES = f"""
 INSERT INTO objective (
   organization_id, id, title, level, unit_id, owner_id, contributor_ids, cycle_id, commitment,
   visibility, viewer_ids, tags, rollup_rule, rollup_sources, rollup_health, state, health,
-  has_parent, is_apart, version, created_at, updated_at, activated_at)
-SELECT $1, id, 'Objective ' || number || ', as long as people write them on average',
-       CASE number WHEN 0 THEN 'company' ELSE 'unit' END, unit_id, $2, '{}', $3, 'aspirational',
-       'public', '{}', '{}', 'weights', 'both', 'pace', 'active', 'not_started',
-       number > 0, false, 1, at, at, at
-  FROM seeded
+  parent_objective_id, is_apart, version, created_at, updated_at, activated_at)
+SELECT $1, child.id, 'Objective ' || number || ', as long as people write them on average',
+       CASE number WHEN 0 THEN 'company' ELSE 'unit' END, child.unit_id, $2, '{{}}', $3,
+       'aspirational', 'public', '{{}}', '{{}}', 'weights', 'both', 'pace', 'active', 'not_started',
+       (SELECT parent.id FROM seeded parent
+         WHERE parent.number = (child.number - 1) / {FAN_OUT} AND child.number > 0),
+       false, 1, at, at, at
+  FROM seeded child
 """
 _LINKS = f"""
 INSERT INTO alignment_link (

@@ -27,5 +27,8 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest_asyncio.fixture
-async def world(app: FastAPI) -> World:
-    return await new_world(app)
+async def world(app: FastAPI) -> AsyncIterator[World]:
+    """An organization; whatever a test does there, its goals know where they hang."""
+    world = await new_world(app)
+    yield world
+    assert await world.misplaced() == set()

@@ -307,7 +307,9 @@ async def grown(world: World, seed: int, size: int = 30) -> Forest:
             await session.flush()
             for link in _links(forest, key_results_of(forest)):
                 link.objective_id = objective.id
-                objective.has_parent = True
+                if link.is_primary:
+                    objective.parent_objective_id = link.parent_objective_id
+                    objective.parent_key_result_id = link.parent_key_result_id
                 session.add(link)
             forest.objectives.append(objective)
             forest.key_results.extend(key_results)

@@ -9,13 +9,13 @@ from tests.support.okr import World
 _OBJECTIVES = """
 INSERT INTO objective (organization_id, id, title, level, unit_id, owner_id, contributor_ids,
   viewer_ids, tags, cycle_id, commitment, visibility, rollup_rule, rollup_sources, rollup_health,
-  state, progress, health, has_parent, is_apart, check_in_due_at, version, created_at,
+  state, progress, health, is_apart, check_in_due_at, version, created_at,
   updated_at, folded_at)
 SELECT $1, gen_random_uuid(), 'Goal ' || n, 'unit', ($3::uuid[])[1 + n % cardinality($3)],
        ($4::uuid[])[1 + n % cardinality($4)], '{}', '{}', '{}', $2, 'committed',
        CASE WHEN n % 50 = 49 AND n > $5 / 2 THEN 'private' ELSE 'public' END,
        'weights', 'both', 'pace', 'active', (n % 100) / 100.0,
-       CASE WHEN n % 10 = 0 THEN 'off_track' ELSE 'on_track' END, n >= 8, false,
+       CASE WHEN n % 10 = 0 THEN 'off_track' ELSE 'on_track' END, false,
        now() - interval '1 day', 1, now() + n * interval '1 microsecond', now(), now()
   FROM generate_series(0, $5::integer - 1) AS n
 """
@@ -24,11 +24,15 @@ _LINKS = """
 WITH numbered AS (
   SELECT id, row_number() OVER (ORDER BY created_at) - 1 AS n
     FROM objective WHERE organization_id = $1 AND cycle_id = $2
-)
+), linked AS (
 INSERT INTO alignment_link (organization_id, id, objective_id, parent_objective_id, link, weight,
                             is_primary, is_excluded, created_at)
 SELECT $1, gen_random_uuid(), child.id, parent.id, 'contributes', 1, true, false, now()
   FROM numbered child JOIN numbered parent ON parent.n = child.n / 8 - 1 WHERE child.n >= 8
+RETURNING objective_id, parent_objective_id
+)
+UPDATE objective SET parent_objective_id = linked.parent_objective_id
+  FROM linked WHERE organization_id = $1 AND id = linked.objective_id
 """
 _KEY_RESULTS = """
 INSERT INTO key_result (organization_id, id, objective_id, title, metric_kind, unit_of_measure,

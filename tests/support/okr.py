@@ -15,8 +15,9 @@ from uuid import UUID
 
 import httpx2
 from fastapi import FastAPI
-from sqlalchemy import insert, select
+from sqlalchemy import and_, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import aliased
 
 from contracts.event import Record
 from contracts.identity import HeldRole, OrganizationRecord, PersonRecord, UnitRecord
@@ -201,7 +202,7 @@ class World:
         }
         row = Objective(**defaults | values)
         if parent is not None:
-            row.has_parent = True
+            row.parent_objective_id = parent.id
             row.links.append(
                 AlignmentLink(
                     parent_objective_id=parent.id,
@@ -213,6 +214,15 @@ class World:
         objective: Objective = await self._add(row)
         await self.mark(objective.id)
         return objective
+
+    async def put_below(self, child: Objective, key_result: KeyResult) -> None:
+        """Have a child of a goal hang below one of the goal's key results."""
+        async with self.session() as session:
+            for row in (
+                update(AlignmentLink).where(AlignmentLink.objective_id == child.id),
+                update(Objective).where(Objective.id == child.id),
+            ):
+                await session.execute(row.values(parent_key_result_id=key_result.id))
 
     async def key_result(
         self, objective: Objective, *, milestones: tuple[str, ...] = (), **values: Any
@@ -303,6 +313,19 @@ class World:
                 )
             )
             return set(rows.scalars())
+
+    async def misplaced(self) -> set[UUID]:
+        """The objectives that do not say where their primary link leads."""
+        link = aliased(AlignmentLink)
+        said = tuple_(Objective.parent_objective_id, Objective.parent_key_result_id)
+        led = tuple_(link.parent_objective_id, link.parent_key_result_id)
+        statement = (
+            select(Objective.id)
+            .outerjoin(link, and_(link.objective_id == Objective.id, link.is_primary))
+            .where(said.is_distinct_from(led))
+        )
+        async with self.session() as session:
+            return set(await session.scalars(statement))
 
 
 async def new_world(app: FastAPI, **values: Any) -> World:

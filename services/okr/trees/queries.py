@@ -71,19 +71,21 @@ def _columns(objective: Any) -> list[Any]:
     ]
 
 
-def _key_result_above(link: Any) -> Any:
-    """The key result that a link leads to, or null.
+def _key_result_above(objective: Any) -> Any:
+    """The key result that an objective hangs below, or null.
 
     Below an archived one, which is not shown, objectives hang below the objective itself.
     """
     measure = aliased(KeyResult)
     shown_one = (
         select(measure.id)
-        .where(of_tenant(measure), measure.id == link.parent_key_result_id, ~measure.is_archived)
+        .where(
+            of_tenant(measure), measure.id == objective.parent_key_result_id, ~measure.is_archived
+        )
         .scalar_subquery()
     )
-    # Most links lead to objectives: asking spares them the look.
-    return case((link.parent_key_result_id.is_not(None), shown_one))
+    # Most hang below objectives: asking spares them the look.
+    return case((objective.parent_key_result_id.is_not(None), shown_one))
 
 
 def _below(parent_id: Any, cycles: Any) -> Any:
@@ -92,18 +94,13 @@ def _below(parent_id: Any, cycles: Any) -> Any:
     children = (
         select(
             *_columns(child),
-            link.parent_objective_id,
-            _key_result_above(link).label("parent_key_result_id"),
+            child.parent_objective_id,
+            _key_result_above(child).label("parent_key_result_id"),
             link.link,
         )
-        .select_from(link)
-        .join(child, and_(is_shown(child), child.id == link.objective_id))
-        .where(
-            of_tenant(link),
-            link.is_primary,
-            link.parent_objective_id == parent_id,
-            is_within(child, cycles),
-        )
+        .select_from(child)
+        .join(link, and_(of_tenant(link), link.is_primary, link.objective_id == child.id))
+        .where(is_shown(child), child.parent_objective_id == parent_id, is_within(child, cycles))
     )
     return _each(children, "below")
 
@@ -114,19 +111,19 @@ def _tops(cycles: Any) -> Any:
     They have no parent; or they stand apart from it, because it lies in a cycle outside the period
     or the reader does not see it.
     """
-    free, apart = aliased(Objective), aliased(Objective)
-    parent, link = aliased(Objective), aliased(AlignmentLink)
+    free, apart, parent = aliased(Objective), aliased(Objective), aliased(Objective)
     above = _each(
         # A private goal without an owner makes the predicate null: it is not shown either.
-        select(func.coalesce(and_(is_shown(parent), is_within(parent, cycles)), false()))
-        .select_from(link)
-        .join(parent, and_(of_tenant(parent), parent.id == link.parent_objective_id))
-        .where(of_tenant(link), link.is_primary, link.objective_id == apart.id),
+        select(func.coalesce(and_(is_shown(parent), is_within(parent, cycles)), false())).where(
+            of_tenant(parent), parent.id == apart.parent_objective_id
+        ),
         "above",
     )
     (is_parent_shown,) = above.c
     return union_all(
-        select(*_columns(free)).where(is_shown(free), is_within(free, cycles), ~free.has_parent),
+        select(*_columns(free)).where(
+            is_shown(free), is_within(free, cycles), free.parent_objective_id.is_(None)
+        ),
         select(*_columns(apart))
         .join(above, ~is_parent_shown)
         .where(is_shown(apart), is_within(apart, cycles), apart.is_apart),
@@ -211,32 +208,17 @@ def _child_counts(tree: Any, cycles: Any) -> Any:
     """
     ids = select(tree.c.id).where(tree.c.depth <= _deepest).scalar_subquery()
     is_of_tree = any_(func.array(ids, type_=type_of_ids))
-    measure = aliased(KeyResult)
+    child, measure = aliased(Objective), aliased(KeyResult)
+    above = func.coalesce(_key_result_above(child), child.parent_objective_id)
     goals = union_all(
-        _goals_above_objectives(is_of_tree, cycles),
+        select(above.label("goal_id")).where(
+            is_shown(child), child.parent_objective_id == is_of_tree, is_within(child, cycles)
+        ),
         select(measure.objective_id).where(
             of_tenant(measure), measure.objective_id == is_of_tree, ~measure.is_archived
         ),
     ).subquery("goals_above")
     return select(goals.c.goal_id, func.count().label("children")).group_by(goals.c.goal_id)
-
-
-def _goals_above_objectives(is_of_tree: Any, cycles: Any) -> Any:
-    link, child = aliased(AlignmentLink), aliased(Objective)
-    links = (
-        select(
-            link.objective_id,
-            func.coalesce(_key_result_above(link), link.parent_objective_id).label("goal_id"),
-        )
-        .where(of_tenant(link), link.is_primary, link.parent_objective_id == is_of_tree)
-        .cte("links")
-    )
-    ids = func.array(select(links.c.objective_id).scalar_subquery(), type_=type_of_ids)
-    shown_ones = select(child.id).where(
-        is_shown(child), is_within(child, cycles), child.id == any_(ids)
-    )
-    # `IS TRUE` has it look into a table of hashes; the planner would rather compare all with all.
-    return select(links.c.goal_id).where(links.c.objective_id.in_(shown_ones).is_(true()))
 
 
 def _nodes(tree: Any, cycles: Any) -> Any:

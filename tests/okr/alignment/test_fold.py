@@ -19,7 +19,6 @@ from services.okr.alignment.jobs import catch_up, fold_all, fold_once
 from services.okr.alignment.models import HealthCount, HealthCountHistory
 from services.okr.objectives.models import (
     STALE_OBJECTIVE,
-    AlignmentLink,
     KeyResult,
     Objective,
     ObjectiveValue,
@@ -222,12 +221,7 @@ async def test_children_below_a_key_result_count_for_its_objective(world: World)
     parent = await world.objective(cycle, owner)
     key_result = await measured(world, parent, Decimal(0))
     child = await world.objective(cycle, owner, parent=parent)
-    async with world.session() as session:
-        await session.execute(
-            update(AlignmentLink)
-            .where(AlignmentLink.objective_id == child.id)
-            .values(parent_key_result_id=key_result.id)
-        )
+    await world.put_below(child, key_result)
     await measured(world, child, Decimal(1))
     await fold_once(world.engine, world.id)
     assert await progress(world, parent) == [HALF]

@@ -121,7 +121,8 @@ async def full_objective(world: World, owner: UUID) -> tuple[Objective, list[Key
         updated_at=WITH_FRACTION,
         activated_at=WHOLE_SECOND,
         closed_at=WITH_FRACTION,
-        has_parent=True,
+        parent_objective_id=parent.id,
+        parent_key_result_id=parent_key_result.id,
         links=[
             AlignmentLink(
                 parent_objective_id=parent.id,

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from kernel.authorization import Principal
 from services.okr.alignment.jobs import fold_once
@@ -167,6 +167,7 @@ async def test_a_parent_has_at_most_so_many_children(
             cycle_id=cycle.id,
             commitment="committed",
             visibility="public",
+            parent_objective_id=parent.id,
             links=[
                 AlignmentLink(
                     parent_objective_id=parent.id,
@@ -279,3 +280,16 @@ async def test_links_cannot_be_reached_through_another_objective(
     place = f"/v1/objectives/{other.id}/alignments/{seen['parent']['link_id']}"
     await world.call(owner, "PATCH", place, version=1, json={"weight": 2}, status=404)
     await world.call(owner, "DELETE", place, version=1, status=404)
+
+
+async def test_a_goal_that_does_not_know_its_parent_is_noticed(world: World, cycle: Cycle) -> None:
+    """The control of what every test of okr ends with."""
+    parent, child = await chain(world, cycle, 2)
+    for said in (None, child.id, parent.id):
+        async with world.session() as session:
+            await session.execute(
+                update(Objective)
+                .where(Objective.id == child.id)
+                .values(parent_objective_id=said, parent_key_result_id=None)
+            )
+        assert await world.misplaced() == (set() if said == parent.id else {child.id})

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from kernel.ids import uuid7
 from services.okr.alignment.jobs import catch_up
 from services.okr.cycles.models import Cycle
-from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
+from services.okr.objectives.models import KeyResult, Objective
 from services.okr.trees import queries
 from services.okr.trees.schemas import GoalTree
 from tests.support.okr import VOCABULARY, World, new_world
@@ -34,22 +34,13 @@ def outline(answer: dict[str, Any]) -> dict[str, tuple[int, str | None]]:
     }
 
 
-async def below_key_result(world: World, child: Objective, key_result: KeyResult) -> None:
-    async with world.session() as session:
-        await session.execute(
-            update(AlignmentLink)
-            .where(AlignmentLink.objective_id == child.id)
-            .values(parent_key_result_id=key_result.id)
-        )
-
-
 async def test_goals_stand_below_their_parents(world: World) -> None:
     owner, cycle = await world.person(), await world.cycle()
     top = await world.objective(cycle, owner, title="top")
     key_result = await world.key_result(top, title="measure")
     await world.objective(cycle, owner, title="child", parent=top, link="supports")
     led = await world.objective(cycle, owner, title="led", parent=top)
-    await below_key_result(world, led, key_result)
+    await world.put_below(led, key_result)
     await world.objective(cycle, owner, title="other")
 
     answer = await tree(world, owner, cycle)
@@ -128,7 +119,7 @@ async def test_the_json_is_what_the_model_would_write(world: World) -> None:
     top = await world.objective(cycle, None, title='"Zwölf\\ <b>✓</b>\t\n')
     key_result = await world.key_result(top, progress=Decimal("0.1234565"))
     child = await world.objective(cycle, owner, parent=top)
-    await below_key_result(world, child, key_result)
+    await world.put_below(child, key_result)
     answer = await tree(world, owner, cycle)
     assert GoalTree.model_validate(answer).model_dump(mode="json") == answer
     assert [node["progress"] for node in answer["nodes"]] == [0, 0.123456, None]
@@ -158,7 +149,7 @@ async def test_goals_below_an_archived_key_result_hang_below_its_objective(world
     top = await world.objective(cycle, owner, title="top")
     key_result = await world.key_result(top, title="gone", is_archived=True)
     led = await world.objective(cycle, owner, title="led", parent=top)
-    await below_key_result(world, led, key_result)
+    await world.put_below(led, key_result)
     answer = await tree(world, owner, cycle)
     assert outline(answer) == {"top": (0, None), "led": (1, "top")}
     assert answer["nodes"][1]["parent"]["kind"] == "objective"
@@ -285,7 +276,7 @@ async def test_depth_counts_levels_below_the_tops(world: World) -> None:
     key_result = await world.key_result(top, title="1, measured")
     child = await world.objective(cycle, owner, title="1", parent=top)
     led = await world.objective(cycle, owner, title="2, led", parent=top)
-    await below_key_result(world, led, key_result)
+    await world.put_below(led, key_result)
     await world.objective(cycle, owner, title="2", parent=child)
     await world.objective(cycle, owner, title="3", parent=led)
     for depth in range(4):

@@ -92,23 +92,30 @@ async def write(
 
 def _objective(place: Place, decision: ObjectiveDecision) -> Objective:
     if decision.stored is None:
-        columns = {"unit_id": place.root_id} | decision.columns
+        columns = {"unit_id": place.root_id} | decision.columns | _primary_parent(decision)
         return brought_objective(
             place.id_of(decision.work.source_id),
             source_id=place.prefix + decision.work.source_id,
-            has_parent=decision.link is not None,
             **columns,
         )
     stored = decision.stored
     if decision.link_weight is not None:
         decision.link_weight[0].weight = decision.link_weight[1]
     if decision.changes:
-        for name, value in decision.columns.items():
+        for name, value in (decision.columns | _primary_parent(decision)).items():
             setattr(stored, name, value)
-        stored.has_parent = stored.has_parent or decision.link is not None
         stored.version += 1
         stored.updated_at = clock.now()
     return stored
+
+
+def _primary_parent(decision: ObjectiveDecision) -> dict[str, Any]:
+    if decision.link is None:
+        return {}
+    return {
+        "parent_objective_id": decision.link.parent_id,
+        "parent_key_result_id": decision.link.key_result_id,
+    }
 
 
 def _key_result(

@@ -40,7 +40,7 @@ class BroughtLink(NamedTuple):
     weight: Decimal
 
 
-def brought_objective(objective_id: UUID, *, has_parent: bool, **stated: Any) -> Objective:
+def brought_objective(objective_id: UUID, **stated: Any) -> Objective:
     """An active, public objective without an owner here; `stated` are its other columns."""
     return Objective(
         id=objective_id,
@@ -49,7 +49,6 @@ def brought_objective(objective_id: UUID, *, has_parent: bool, **stated: Any) ->
         visibility=Visibility.PUBLIC.value,
         state=ObjectiveState.ACTIVE.value,
         activated_at=clock.now(),
-        has_parent=has_parent,
         key_results=[],
         links=[],
         **stated,

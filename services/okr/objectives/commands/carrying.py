@@ -9,6 +9,7 @@ from kernel import clock
 from services.okr.cycles.models import Cycle
 from services.okr.objectives import queries
 from services.okr.objectives.commands.key_results import set_due
+from services.okr.objectives.commands.linking import follow_primary
 from services.okr.objectives.models import AlignmentLink, KeyResult, Milestone, Objective
 from services.okr.objectives.rules import MetricKind, ObjectiveState
 
@@ -144,4 +145,4 @@ def _link(objective: Objective, successors: dict[UUID, Objective], kept: set[UUI
                 is_excluded=link.is_excluded,
             )
         )
-        successor.has_parent = successor.has_parent or link.is_primary
+    follow_primary(successor)

@@ -16,6 +16,7 @@ from services.okr.objectives.commands.linking import (
     connect,
     disconnect,
     parent_of,
+    primary_link,
     require_share,
 )
 from services.okr.objectives.commands.recording import (
@@ -139,7 +140,7 @@ async def _set_parent(
     session: AsyncSession, actor: Principal, objective: Objective, new: NewLink | None
 ) -> None:
     """Replace the primary link, or cut it; the link to the same parent is changed in place."""
-    primary = next((link for link in objective.links if link.is_primary), None)
+    primary = primary_link(objective)
     if new is None:
         if primary is not None:
             disconnect(objective, primary)

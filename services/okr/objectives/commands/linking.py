@@ -41,7 +41,7 @@ async def create_alignment(
     require(policy.may_align(actor, child, parent))
     await require_editable(session, child)
     link = await connect(
-        session, child, parent, key_result_id, new, is_primary=not child.has_parent
+        session, child, parent, key_result_id, new, is_primary=primary_link(child) is None
     )
     await _settle(session, actor, child, "created", link)
     return child
@@ -137,15 +137,26 @@ async def connect(
         is_primary=is_primary,
     )
     child.links.append(link)
-    child.has_parent = child.has_parent or is_primary
+    follow_primary(child)
     return link
 
 
 def disconnect(child: Objective, link: AlignmentLink) -> None:
     """Remove a link of a loaded child."""
     child.links.remove(link)
-    if link.is_primary:
-        child.has_parent = False
+    follow_primary(child)
+
+
+def primary_link(objective: Objective) -> AlignmentLink | None:
+    """The link that decides where a loaded objective stands in the tree."""
+    return next((link for link in objective.links if link.is_primary), None)
+
+
+def follow_primary(objective: Objective) -> None:
+    """Have an objective say where its primary link leads, once its links have changed."""
+    primary = primary_link(objective)
+    objective.parent_objective_id = primary.parent_objective_id if primary else None
+    objective.parent_key_result_id = primary.parent_key_result_id if primary else None
 
 
 async def require_share(

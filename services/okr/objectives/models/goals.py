@@ -35,7 +35,13 @@ class Objective(Tenanted, Base, kw_only=True):
             "ix_objective_top",
             "organization_id",
             "cycle_id",
-            postgresql_where=text("NOT has_parent"),
+            postgresql_where=text("parent_objective_id IS NULL"),
+        ),
+        Index(
+            "ix_objective_below",
+            "organization_id",
+            "parent_objective_id",
+            postgresql_where=text("parent_objective_id IS NOT NULL"),
         ),
         Index(
             "ix_objective_apart",
@@ -104,8 +110,9 @@ class Objective(Tenanted, Base, kw_only=True):
     state_reason: Mapped[str | None] = mapped_column(default=None)
     """Why it was returned or reopened, in the words of who did it."""
     folded_at: Mapped[datetime | None] = mapped_column(default=None)
-    has_parent: Mapped[bool] = mapped_column(default=False)
-    """Whether a primary link exists: a goal tree's tops are found by an index."""
+    parent_objective_id: Mapped[UUID | None] = mapped_column(default=None)
+    parent_key_result_id: Mapped[UUID | None] = mapped_column(default=None)
+    """Where the primary link leads, said once more: trees find and count by it what hangs below."""
     is_apart: Mapped[bool] = mapped_column(default=False)
     """Whether its primary parent is perhaps not shown above it: in another cycle, private, a draft
     or archived. The fold keeps it, so that these tops of goal trees are found by an index, too."""

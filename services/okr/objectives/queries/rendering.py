@@ -198,7 +198,9 @@ def _object(**members: Any) -> Any:
 
 _OBJECTIVE_FIELDS: dict[str, Any] = {
     # Links are few and many objectives have none: the flag spares those the look.
-    "parent": case((Objective.has_parent, _one(_links("parent", is_primary=True)))),
+    "parent": case(
+        (Objective.parent_objective_id.is_not(None), _one(_links("parent", is_primary=True)))
+    ),
     "alignments": _many(_links("further", is_primary=False)),
     "rollup": _object(
         rule=Objective.rollup_rule,

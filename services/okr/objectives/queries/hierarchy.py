@@ -39,17 +39,27 @@ async def count_children(session: AsyncSession, parent_id: UUID) -> int:
 async def parent_goal(
     session: AsyncSession, actor: Principal, kind: ParentKind, goal_id: UUID
 ) -> tuple[Objective, UUID | None] | None:
-    """The objective that a parent is or belongs to, with the key result's id; None if not seen."""
+    """The objective that a parent is or belongs to, with the key result's id; None if not seen.
+
+    Whoever would close, archive or delete it waits until this transaction ends, or has been first.
+    """
     statement = select(Objective).where(as_sql(policy.may_see(actor, Objective)))
     if kind is ParentKind.OBJECTIVE:
-        found = await session.scalar(statement.where(Objective.id == goal_id))
+        found = await session.scalar(_kept(statement.where(Objective.id == goal_id)))
         return None if found is None else (found, None)
     found = await session.scalar(
-        statement.join(KeyResult, KeyResult.objective_id == Objective.id).where(
-            KeyResult.id == goal_id, KeyResult.is_archived.is_(False)
+        _kept(
+            statement.join(KeyResult, KeyResult.objective_id == Objective.id).where(
+                KeyResult.id == goal_id, KeyResult.is_archived.is_(False)
+            )
         )
     )
     return None if found is None else (found, goal_id)
+
+
+def _kept(rows: Select[Any]) -> Select[Any]:
+    """Rows that no command changes meanwhile: each locks what it changes `FOR UPDATE`."""
+    return rows.with_for_update(read=True, key_share=True)
 
 
 def _climb(start: UUID, step_from: Any, step_to: Any) -> Select[Any]:

@@ -7,7 +7,6 @@ and `one_of` are what makes one definition serve both.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, TypeGuard, assert_never
 from uuid import UUID
 
@@ -17,19 +16,10 @@ from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.sql import ClauseElement
 
 from kernel.errors import Forbidden
+from kernel.scopes import Scope
 
 type_of_ids = ARRAY(UUIDType(as_uuid=True))
 Truth = bool | ColumnElement[bool]
-
-
-class Scope(StrEnum):
-    """Over what a capability is held (product.md section 7)."""
-
-    ORG = "org"
-    UNIT = "unit"
-    BOARD = "board"
-    REPORTS = "reports"
-    OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)

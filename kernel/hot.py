@@ -33,17 +33,17 @@ then reads all of it for each id.
 
 @asynccontextmanager
 async def hot_connection(
-    engine: AsyncEngine, organization_id: UUID, *, read_only: bool, plans_once: bool = False
+    engine: AsyncEngine, organization_id: UUID, *, read_only: bool
 ) -> AsyncIterator[asyncpg.Connection]:
     """An asyncpg connection in a transaction of this tenant, begun in one round trip.
 
-    `plans_once`: for large statements that go along indexes whatever their parameters are.
+    Reads are planned once: they are large, and go along indexes whatever their parameters are.
 
     A connection goes back once its transaction has certainly ended. After a cancellation, or where
     even the rollback fails, it is thrown away: the next borrower would go on inside this tenant's.
     """
     mode = "READ ONLY" if read_only else "READ WRITE"
-    planning = f";{ALONG_INDEXES}" if plans_once else ""
+    planning = f";{ALONG_INDEXES}" if read_only else ""
     marked = in_transaction.set(True)
     try:
         # From the pool itself: SQLAlchemy's own connection around it would cost as much as the

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel import database
-from kernel.authorization import Authority, Grant, Scope
+from kernel.authorization import Authority, Grant
 from kernel.database import Tenanted
+from kernel.scopes import Scope
 
 
 class OrganizationReplica(Tenanted, kw_only=True):

@@ -34,9 +34,7 @@ async def _read_only(request: Request, actor: Actor) -> AsyncIterator[AsyncSessi
 
 async def _hot_read(request: Request, actor: Actor) -> AsyncIterator[asyncpg.Connection]:
     engine = request.app.state.runtime.engine
-    async with hot.hot_connection(
-        engine, actor.organization_id, read_only=True, plans_once=True
-    ) as driver:
+    async with hot.hot_connection(engine, actor.organization_id, read_only=True) as driver:
         yield driver
 
 
@@ -60,9 +58,8 @@ async def _fresh_read(
     runtime = request.app.state.runtime
 
     async def answered(read: Read) -> Answered:
-        async with hot.hot_connection(
-            runtime.engine, actor.organization_id, read_only=True, plans_once=True
-        ) as driver:
+        engine = runtime.engine
+        async with hot.hot_connection(engine, actor.organization_id, read_only=True) as driver:
             return await read(driver)
 
     async def answer(read: Read) -> Response:

@@ -9,8 +9,9 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import clock, database, replica
-from kernel.authorization import Authority, Grant, Principal, Scope
+from kernel.authorization import Authority, Grant, Principal
 from kernel.ids import uuid7
+from kernel.scopes import Scope
 from services.demo import reading
 from services.demo.people import Company
 from services.demo.reading import Demo, cycle_dates, cycle_name

@@ -63,3 +63,10 @@ def test_paths_are_plural_kebab_case_below_v1(made):
         parts = [part for part in path.split("/") if part and not part.startswith("{")]
         assert path.startswith(("/v1/", "/.well-known/")), path
         assert all(part == part.lower() and "_" not in part for part in parts), path
+
+
+@pytest.mark.parametrize("name", ["cairn.json", "identity.json", "okr.json", "feedback.json"])
+def test_schemas_are_named_by_words_not_by_modules(made, name):
+    """Two classes of one name are told apart by their modules, and clients would get those."""
+    for schema in json.loads(made[name])["components"]["schemas"]:
+        assert "__" not in schema

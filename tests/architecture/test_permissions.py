@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 import pytest
 
-from services.identity.catalogue.rules import Catalogue, Grant, Platform, Scope, read_catalogue
+from kernel.scopes import Scope
+from services.identity.catalogue.rules import Catalogue, Grant, Platform, read_catalogue
 
 GOLDEN = Path(__file__).with_name("permissions.txt")
 CONTRACT = Path(__file__).parents[3] / "shared" / "design"

@@ -11,7 +11,8 @@ from types import MappingProxyType
 import httpx2
 import pytest
 
-from services.identity.catalogue.rules import Catalogue, Grant, Role, Scope, read_catalogue
+from kernel.scopes import Scope
+from services.identity.catalogue.rules import Catalogue, Grant, Role, read_catalogue
 from tests.support.calls import CALLS
 from tests.support.operations import operations
 from tests.support.scene import Scene, Standing, new_scene

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.scopes import Scope
 from services.demo.reading import (
     ADMINISTRATOR,
     DATA,
@@ -19,7 +20,7 @@ from services.demo.reading import (
     read_demo,
     read_demos,
 )
-from services.identity.catalogue.rules import Role, Scope, read_catalogue
+from services.identity.catalogue.rules import Role, read_catalogue
 
 CATALOGUE = read_catalogue()
 DEMOS = {demo.slug: demo for demo in read_demos(CATALOGUE)}

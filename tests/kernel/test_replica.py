@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.event import Record
 from contracts.identity import HeldRole, OrganizationRecord, PersonRecord, UnitRecord
 from kernel import database, inbox, replica
-from kernel.authorization import Scope
 from kernel.config import ServiceSettings
 from kernel.ids import uuid7
 from kernel.replica import Directory
+from kernel.scopes import Scope
 
 SERVICES = ("okr", "feedback")
 

@@ -3,8 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from kernel.authorization import Authority, Grant, Principal, Scope
+from kernel.authorization import Authority, Grant, Principal
 from kernel.ids import uuid7
+from kernel.scopes import Scope
 
 
 def principal(

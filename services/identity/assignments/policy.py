@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from kernel.authorization import Authority, Principal, Scope, require
+from kernel.authorization import Authority, Principal, require
 from kernel.errors import Forbidden
+from kernel.scopes import Scope
 from services.identity.assignments import rules
 from services.identity.catalogue.queries import identity_capabilities
 from services.identity.catalogue.rules import Role
-from services.identity.catalogue.rules import Scope as CatalogueScope
 from services.identity.people.models import Person
 from services.identity.people.rules import ADMINISTRATOR
 
@@ -19,7 +19,7 @@ ROLES, PERSON_ID = "roles", "person_id"
 
 def powers_of(authority: Authority) -> rules.Powers:
     """What somebody may do at the moment: nothing while deactivated."""
-    powers: dict[tuple[str, CatalogueScope], frozenset[UUID]] = {}
+    powers: dict[tuple[str, Scope], frozenset[UUID]] = {}
     if not authority.is_active:
         return powers
     for grant in authority.grants:
@@ -32,10 +32,10 @@ def powers_of(authority: Authority) -> rules.Powers:
                 reach = authority.reports
             case _:
                 reach = frozenset()
-        key = (grant.capability, CatalogueScope(grant.scope))
+        key = (grant.capability, grant.scope)
         powers[key] = powers.get(key, frozenset()) | reach
     # A manager sees the private goals of the line without any capability: that is authority too.
-    powers[LINE, CatalogueScope.REPORTS] = authority.reports
+    powers[LINE, Scope.REPORTS] = authority.reports
     return powers
 
 
@@ -63,7 +63,7 @@ def authorise_grant(actor: Principal, before: Authority, after: Authority) -> No
         raise Forbidden(f"You cannot give what you do not hold: {', '.join(lacking)}.")
 
 
-_BOUNDLESS = {CatalogueScope.ORG, CatalogueScope.OWN}
+_BOUNDLESS = {Scope.ORG, Scope.OWN}
 
 
 def require_may_assign(
@@ -83,7 +83,7 @@ def require_may_assign(
         )
     granted = {
         (grant.capability, grant.scope): below
-        if grant.scope == CatalogueScope.UNIT
+        if grant.scope == Scope.UNIT
         else frozenset({unit_id})
         for grant in role.grants
     }
@@ -135,7 +135,7 @@ def refuse_raising_own(
     `before` and `after` are the person's main unit and all their units.
     """
     for (_, scope), reach in powers_of(actor.authority).items():
-        if scope not in {CatalogueScope.UNIT, CatalogueScope.BOARD}:
+        if scope not in {Scope.UNIT, Scope.BOARD}:
             continue
         if rules.enters(reach, [before[0]], [after[0]]) or rules.enters(reach, before[1], after[1]):
             raise Forbidden(

@@ -8,14 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from contracts.event import Record
 from kernel import database
-from kernel.authorization import Authority, Grant, Principal, Scope
+from kernel.authorization import Authority, Grant, Principal
 from kernel.errors import Unauthenticated
+from kernel.scopes import Scope
 from services.identity.assignments import schemas
 from services.identity.assignments.policy import PERSON_ID, ROLES
 from services.identity.catalogue.commands import record_of
 from services.identity.catalogue.queries import identity_capabilities, roles_of
 from services.identity.catalogue.rules import Role
-from services.identity.catalogue.rules import Scope as CatalogueScope
 from services.identity.organizations import queries as organizations
 from services.identity.people import queries as people
 from services.identity.people.models import Person
@@ -42,11 +42,11 @@ async def authority_of(session: AsyncSession, person: Person) -> Authority:
     grants = tuple(
         Grant(
             grant.capability,
-            Scope(grant.scope),
+            grant.scope,
             one.id,
             one.unit_id,
             one.project_id,
-            below[one.unit_id] if grant.scope == CatalogueScope.UNIT else frozenset(),
+            below[one.unit_id] if grant.scope == Scope.UNIT else frozenset(),
         )
         for one in held
         if one.role in roles
@@ -65,7 +65,7 @@ async def authority_of(session: AsyncSession, person: Person) -> Authority:
 
 
 def _reaches_below(role: Role) -> bool:
-    return any(grant.scope == CatalogueScope.UNIT for grant in role.grants)
+    return any(grant.scope == Scope.UNIT for grant in role.grants)
 
 
 def authority_over(actor: Principal, person_id: UUID, above: Collection[UUID]) -> Authority:
@@ -110,7 +110,7 @@ def roles_that_grow_with_units(platform: str) -> set[str]:
         key
         for key, role in roles_of(platform).items()
         if any(
-            grant.scope == CatalogueScope.UNIT and grant.capability in identity_capabilities()
+            grant.scope == Scope.UNIT and grant.capability in identity_capabilities()
             for grant in role.grants
         )
     }

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import assert_never
 from uuid import UUID
 
-from services.identity.catalogue.rules import Role, Scope
+from kernel.scopes import Scope
+from services.identity.catalogue.rules import Role
 
 Powers = Mapping[tuple[str, Scope], frozenset[UUID]]
 """(capability, scope) → the ids it reaches there: units, boards or people; none for org and own."""

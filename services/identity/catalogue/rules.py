@@ -5,11 +5,12 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any, TypeVar
+
+from kernel.scopes import Scope
 
 Read = TypeVar("Read")
 DATA = files(__package__) / "data"
@@ -20,16 +21,6 @@ TEXT_LIMIT, LABEL_LIMIT = 500, 40
 HEALTH_STATES = ("not_started", "on_track", "at_risk", "off_track", "done")
 LEVELS = ("company", "unit", "individual")
 OUTCOMES = ("achieved", "partial", "missed", "postponed", "cancelled")
-
-
-class Scope(StrEnum):
-    """Over what a capability reaches, the widest first."""
-
-    ORG = "org"
-    UNIT = "unit"
-    BOARD = "board"
-    REPORTS = "reports"
-    OWN = "own"
 
 
 class CatalogueError(ValueError):

@@ -1,7 +1,7 @@
 """Platforms and roles on the wire."""
 
 from kernel.fields import Output, Shown
-from services.identity.catalogue.rules import Scope
+from kernel.scopes import Scope
 
 
 class RoleTitle(Output):

@@ -15,10 +15,11 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import clock, database
-from kernel.authorization import Principal, Scope
+from kernel.authorization import Principal
 from kernel.config import ServiceSettings
 from kernel.errors import Unavailable
 from kernel.pagination import Page, Paged, paginate
+from kernel.scopes import Scope
 from services.identity.organizations import queries as organizations
 from services.identity.people import queries as people
 from services.identity.people.models import RoleAssignment

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import Field, SecretStr
 
-from kernel.authorization import Scope
 from kernel.fields import CleanText, Input, Instant, Output
+from kernel.scopes import Scope
 from services.identity.people.schemas import HeldRoleView, Password
 
 RefreshToken = Annotated[SecretStr, Field(min_length=1, max_length=300)]

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from kernel.authorization import Authority, Grant, Principal
-from kernel.authorization import Scope as Held
 from kernel.errors import Forbidden
 from kernel.ids import uuid7
+from kernel.scopes import Scope
 from services.identity.assignments import policy
 from services.identity.assignments.rules import covers
 from services.identity.catalogue.rules import Grant as RoleGrant
-from services.identity.catalogue.rules import Role, Scope
+from services.identity.catalogue.rules import Role
 from tests.support.principals import principal
 
 HERE, THERE = uuid7(), uuid7()
@@ -59,12 +59,12 @@ def person(*grants: Grant) -> Authority:
     return Authority(1, True, grants, frozenset(), facts)
 
 
-def grant(capability: str, scope: Held, **places) -> Grant:
+def grant(capability: str, scope: Scope, **places) -> Grant:
     return Grant(capability, scope, uuid7(), HERE, places.get("project_id"), frozenset({HERE}))
 
 
 def test_a_change_that_gives_somebody_what_the_actor_lacks_is_refused():
-    gained = person(grant("units.manage", Held.UNIT))
+    gained = person(grant("units.manage", Scope.UNIT))
     before = replace(gained, grants=())
 
     policy.authorise_grant(somebody("units.manage@unit", unit_id=HERE), before, gained)
@@ -87,8 +87,8 @@ def test_a_role_is_given_only_by_who_holds_what_it_grants_of_identity():
 
 
 def test_a_grant_on_a_board_reaches_that_board_and_not_its_unit():
-    on_board = person(grant("units.manage", Held.BOARD, project_id=THERE))
-    on_unit = person(grant("units.manage", Held.BOARD))
+    on_board = person(grant("units.manage", Scope.BOARD, project_id=THERE))
+    on_unit = person(grant("units.manage", Scope.BOARD))
 
     key = ("units.manage", Scope.BOARD)
     assert policy.powers_of(on_board)[key] == {THERE}

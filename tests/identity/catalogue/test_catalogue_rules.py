@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from kernel.scopes import Scope
 from services.identity.catalogue.rules import (
     DATA,
     HEALTH_STATES,
     LEVELS,
     OUTCOMES,
     CatalogueError,
-    Scope,
     read_catalogue,
 )
 from tests.support.rows import ROWS_THAT_WORK

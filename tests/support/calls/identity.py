@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.identity.catalogue.rules import Scope, read_catalogue
+from kernel.scopes import Scope
+from services.identity.catalogue.rules import read_catalogue
 from tests.support.identity import PASSWORD
 from tests.support.scene import Call, Standing, call
 

@@ -90,9 +90,10 @@ def _allowed(request: Request) -> list[str]:
 
 def _of_status(error: HTTPException) -> Problem:
     kinds: dict[int, type[Problem]] = {404: NotFound, 413: TooLarge}
-    kind = kinds.get(error.status_code, BadRequest)
-    detail = None if error.status_code in kinds else str(error.detail)
-    return kind(detail, headers=error.headers)
+    if kind := kinds.get(error.status_code):
+        return kind(headers=error.headers)
+    fault = FieldError(f"The body cannot be read: {error.detail}", pointer="")
+    return BadRequest(headers=error.headers, errors=(fault,))
 
 
 def _unprocessable(errors: Sequence[dict[str, Any]]) -> Unprocessable:

@@ -332,6 +332,31 @@ async def test_a_wrong_form_is_refused_by_its_field(importer: Importer, data, fi
     assert [each["pointer"] for each in problem["errors"]] == [pointer]
 
 
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("multipart/form-data", b"no boundary is named"),
+        ("multipart/form-data; boundary=x", b"what begins with no boundary"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: attachment\r\n\r\na"),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_refused_as_a_whole(
+    importer: Importer, media_type, body
+):
+    problem = await importer.world.call(
+        importer.person_id,
+        "POST",
+        "/v1/imports",
+        status=400,
+        content=body,
+        headers={"Content-Type": media_type},
+    )
+
+    (error,) = problem["errors"]
+    assert error["pointer"] == ""
+    assert error["detail"].startswith("The body cannot be read: ")
+
+
 async def test_an_import_without_a_file_is_refused(importer: Importer):
     problem = await importer.send(status=422)
 

@@ -35,6 +35,8 @@ _DAY = re.compile(r"(19|20|21)\d\d-\d\d-\d\d", re.ASCII)
 A_DAY = "must be a day from 1900 to 2199, such as 2026-06-30"
 AN_INSTANT = "must be an instant with its offset from UTC, such as 2026-06-30T12:00:00Z"
 _NO_CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
+# Letters of no width, marks of direction and fillers: alone they look like nothing.
+_UNSEEN = r"\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
 
 
 class Input(BaseModel):
@@ -168,15 +170,13 @@ Truth = StrictBool
 
 def _clean(text: str) -> str:
     """Unicode NFC; refuses control characters except newline and tab, and lone surrogates."""
-    for character in text:
-        category = unicodedata.category(character)
-        if category == "Cs" or (category == "Cc" and character not in "\n\t"):
-            raise ValueError("must not hold control characters other than newline and tab")
+    if re.search(rf"[{_NO_CONTROL}\ud800-\udfff]", text):
+        raise ValueError("must not hold control characters other than newline and tab")
     return unicodedata.normalize("NFC", text)
 
 
 def _not_blank(text: str) -> str:
-    if not text.strip():
+    if not re.search(rf"[^\s{_UNSEEN}]", text):
         raise ValueError("must not be blank")
     return text
 
@@ -185,7 +185,7 @@ CleanText = Annotated[str, AfterValidator(_clean), Described({"pattern": f"^[^{_
 Words = Annotated[
     CleanText,
     AfterValidator(_not_blank),
-    Described({"pattern": rf"^[^{_NO_CONTROL}]*[^\s{_NO_CONTROL}][^{_NO_CONTROL}]*$"}),
+    Described({"pattern": rf"^[^{_NO_CONTROL}]*[^\s{_UNSEEN}{_NO_CONTROL}][^{_NO_CONTROL}]*$"}),
 ]
 """Text that says something."""
 Title = Annotated[Words, Field(min_length=1, max_length=300)]

@@ -42,7 +42,6 @@ _PLAINLY = {
     "datetime_from_date_parsing": AN_INSTANT,
     "timezone_aware": AN_INSTANT,
 }
-_NOT_BLANK = r"\S"
 
 
 def plain_words(error: Mapping[str, Any]) -> str:
@@ -53,8 +52,6 @@ def plain_words(error: Mapping[str, Any]) -> str:
             return _one_of(context["expected"])
         case "too_short" | "too_long":
             return _of_length(kind, context, error.get("input"))
-        case "string_pattern_mismatch" if context["pattern"] == _NOT_BLANK:
-            return "must not be blank"
     plainly = _PLAINLY.get(kind)
     return plainly.format(**context) if plainly else _own_words(error)
 

@@ -23,7 +23,6 @@ class Form(BaseModel):
     title: Title = "a"
     text: LongText = ""
     short: Annotated[str, Field(min_length=2, max_length=3)] = "ab"
-    written: Annotated[str, Field(pattern=r"\S")] = "a"
     code: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
     amount: Number = 0
     weight: Weight = 1
@@ -57,7 +56,7 @@ def words_for(field: str, value: Any) -> str:
         ("text", "x" * 20_001, "must have at most 20000 characters"),
         ("short", "x", "must have at least 2 characters"),
         ("short", "xxxx", "must have at most 3 characters"),
-        ("written", " ", "must not be blank"),
+        ("title", " \u200b\ufeff", "must not be blank"),
         ("code", "euro", "must match ^[A-Z]{3}$"),
         ("code", "\ud800", "must be whole Unicode characters, no halves of surrogate pairs"),
         ("amount", "5", "must be a JSON number, not a string or a boolean"),

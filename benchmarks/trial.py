@@ -114,7 +114,7 @@ async def conduct(bench: Bench, sizes: list[int], trial: Trial) -> None:
     trial.server = await bench.okr.fetchval("SHOW server_version")
     first: Organization | None = None
     for size in sizes:
-        organization, scale = await _prepared(bench, size)
+        organization, scale = await _prepared(bench, f"bench-{size}", size)
         first = first or organization
         trial.scales.append(scale)
         await _measure(bench, organization, scale)
@@ -129,10 +129,10 @@ async def conduct(bench: Bench, sizes: list[int], trial: Trial) -> None:
     bench.say(f"Import of {MAX_ROWS:,} rows: {trial.imported_rows_a_second:,.0f} rows a second.")
 
 
-async def _prepared(bench: Bench, size: int) -> tuple[Organization, Scale]:
+async def _prepared(bench: Bench, slug: str, size: int) -> tuple[Organization, Scale]:
     """An organization with goals, folded."""
     bench.say(f"{size:,} key results:")
-    organization = bench.cairn.new_organization(f"bench-{size}")
+    organization = bench.cairn.new_organization(slug)
     person_id = UUID(organization.ask("GET", "/v1/me")["id"])
     (root,) = organization.ask("GET", "/v1/units")["items"]
     names = [f"Unit {number}" for number in range(1, seeding.UNITS + 1)]
@@ -280,7 +280,7 @@ SELECT 'identity', 'audit', 'audit:' || id, $1, jsonb_build_object(
 
 
 async def _measure_whole_tree(bench: Bench, trial: Trial) -> None:
-    organization, scale = await _prepared(bench, WHOLE_TREE_KEY_RESULTS)
+    organization, scale = await _prepared(bench, "whole-tree", WHOLE_TREE_KEY_RESULTS)
     async with _rehearsing(bench, organization) as rehearsal:
         workload = await workloads.whole_tree(rehearsal, scale.seeded)
     trial.whole_tree = await bench.compare(organization, workload)

@@ -5,7 +5,8 @@ A `World` is one organization. `person` tells of somebody with grants, `cycle`, 
 commands or through the real application.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -35,6 +36,9 @@ from services.okr.objectives.models import (
     Objective,
 )
 from tests.support.tokens import claims_for, client_for, signed
+from tests.support.waiting import until_somebody_waits
+
+Change = Callable[[AsyncSession], Awaitable[Any]]
 
 VOCABULARY = {
     "health": {
@@ -313,6 +317,24 @@ class World:
                 )
             )
             return set(rows.scalars())
+
+    async def at_once(self, first: Change, second: Change) -> tuple[Any, Any]:
+        """What becomes of two changes, the second one begun before the first is committed.
+
+        What the second one raises is its outcome.
+        """
+
+        async def following() -> Any:
+            async with self.session() as session:
+                return await second(session)
+
+        async with self.session() as session:
+            led = await first(session)
+            await session.flush()
+            task = asyncio.create_task(following())
+            await until_somebody_waits(self.engine, or_else=task.done)
+        (followed,) = await asyncio.gather(task, return_exceptions=True)
+        return led, followed
 
     async def misplaced(self) -> set[UUID]:
         """The objectives that do not say where their primary link leads."""

@@ -9,7 +9,6 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -22,7 +21,7 @@ from services.okr.checkins.schemas import CheckInView
 from services.okr.cycles.models import Cycle, GoalSettings
 from services.okr.objectives import policy
 from services.okr.objectives.models import KeyResult, Milestone, Objective
-from services.okr.objectives.rules import DEFAULT_THRESHOLDS, PaceThresholds
+from services.okr.objectives.rules import DEFAULT_THRESHOLDS, MetricKind, PaceThresholds
 
 _id = UUIDType(as_uuid=True)
 _organization = bindparam("organization_id", type_=_id)
@@ -69,17 +68,6 @@ class Measured:
     """Its own, else the cycle's."""
 
 
-def _steps(column: Any) -> Any:
-    return (
-        select(func.array_agg(aggregate_order_by(column, Milestone.position, Milestone.id)))
-        .where(
-            Milestone.organization_id == KeyResult.organization_id,
-            Milestone.key_result_id == KeyResult.id,
-        )
-        .scalar_subquery()
-    )
-
-
 _MEASURED = HotStatement(
     select(
         KeyResult.id,
@@ -92,8 +80,6 @@ _MEASURED = HotStatement(
         KeyResult.progress,
         KeyResult.last_check_in_at,
         KeyResult.is_archived,
-        _steps(Milestone.id).label("milestone_ids"),
-        _steps(Milestone.weight).label("milestone_weights"),
         Objective.id.label("objective_id"),
         Objective.owner_id.label("objective_owner_id"),
         Objective.contributor_ids,
@@ -124,6 +110,11 @@ _MEASURED = HotStatement(
     .outerjoin(GoalSettings, GoalSettings.organization_id == KeyResult.organization_id)
     .where(KeyResult.organization_id == _organization, KeyResult.id == _key_result)
     .with_for_update(of=KeyResult)
+)
+_STEPS = HotStatement(
+    select(Milestone.id, Milestone.weight)
+    .where(Milestone.organization_id == _organization, Milestone.key_result_id == _key_result)
+    .order_by(Milestone.position, Milestone.id)
 )
 
 
@@ -160,17 +151,19 @@ async def key_result_to_measure(
     connection: asyncpg.Connection, organization_id: UUID, key_result_id: UUID
 ) -> Measured | None:
     """The key result, locked until the end of the transaction; whoever measures next waits."""
-    row = await connection.fetchrow(
-        _MEASURED.sql,
-        *_MEASURED.arguments(organization_id=organization_id, key_result_id=key_result_id),
-    )
+    known = {"organization_id": organization_id, "key_result_id": key_result_id}
+    row = await connection.fetchrow(_MEASURED.sql, *_MEASURED.arguments(**known))
     if row is None:
         return None
+    steps = []
+    if row["metric_kind"] == MetricKind.MILESTONE.value:
+        # Not by the statement that locks: after a wait it would still read the steps of before.
+        steps = await connection.fetch(_STEPS.sql, *_STEPS.arguments(**known))
     lags = row["at_risk_lag"], row["off_track_lag"]
     return Measured(
         **{name: row[name] for name in _OWN_COLUMNS},
-        milestone_ids=row["milestone_ids"] or [],
-        milestone_weights=row["milestone_weights"] or [],
+        milestone_ids=[step["id"] for step in steps],
+        milestone_weights=[step["weight"] for step in steps],
         objective=Goal(**{name: row[column] for name, column in _GOAL_COLUMNS.items()}),
         thresholds=PaceThresholds(*lags) if None not in lags else DEFAULT_THRESHOLDS,
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import selectinload
 
 from kernel import hot
 from kernel.authorization import Principal
@@ -30,8 +31,11 @@ async def writing(world: World, actor: Principal) -> AsyncIterator[Any]:
 
 
 async def record(world: World, actor: Principal, key_result_id: UUID, value: int) -> Any:
+    return await record_new(world, actor, key_result_id, NewCheckIn(value=Decimal(value)))
+
+
+async def record_new(world: World, actor: Principal, key_result_id: UUID, new: NewCheckIn) -> Any:
     async with writing(world, actor) as connection:
-        new = NewCheckIn(value=Decimal(value))
         return await commands.record_check_in(connection, actor, key_result_id, new)
 
 
@@ -109,6 +113,26 @@ async def test_of_two_corrections_at_once_one_stands(world: World) -> None:
     refused = [each for each in answers if isinstance(each, commands.AlreadySuperseded)]
     assert len(refused) == 1
     assert (await stands_at(world, key_result.id))[2] == 2
+
+
+async def test_steps_that_were_changed_first_are_found_after_the_wait(world: World) -> None:
+    """The check-in waits for its key result while the weights of its steps are changed."""
+    actor, _, key_result = await measured(world, milestones=("One", "Two"))
+    async with world.session() as session:
+        row = await session.scalar(
+            select(KeyResult)
+            .where(KeyResult.id == key_result.id)
+            .options(selectinload(KeyResult.milestones))
+            .with_for_update(of=KeyResult)
+        )
+        assert row is not None
+        row.version += 1
+        row.milestones[0].weight = Decimal(9)
+        await session.flush()
+        new = NewCheckIn(milestones_done=[row.milestones[0].id])
+        waiting = asyncio.create_task(record_new(world, actor, key_result.id, new))
+        await until_somebody_waits(world.engine)
+    assert (await waiting).progress_after == Decimal("0.9")
 
 
 async def test_a_closing_that_was_first_is_found_after_the_wait(world: World) -> None:

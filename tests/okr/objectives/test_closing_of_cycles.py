@@ -7,11 +7,15 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from kernel.ids import uuid7
 from services.okr.alignment.jobs import fold_once
+from services.okr.cycles.commands import CycleIsClosed
 from services.okr.cycles.models import Cycle
+from services.okr.objectives import commands
 from services.okr.objectives.models import Objective
+from services.okr.objectives.schemas import CycleClosing
 from tests.support.okr import World, aiming, below, measuring
 
 
@@ -47,6 +51,44 @@ async def check_in(world: World, who: UUID, objective: Objective, value: int, **
     key_result = await world.key_result(objective, **key)
     path = f"/v1/key-results/{key_result.id}/check-ins"
     await world.call(who, "POST", path, json={"value": value}, status=201)
+
+
+async def test_whoever_closes_waits_for_what_is_being_reopened(
+    world: World, manager: UUID, cycle: Cycle
+) -> None:
+    """It is not open yet, so that closing the cycle would pass it by."""
+    actor, ended = (
+        await world.principal(manager),
+        await world.objective(cycle, None, state="closed"),
+    )
+
+    async def reopen(session: AsyncSession) -> Objective:
+        return await commands.reopen_objective(session, actor, ended.id)
+
+    async def end(session: AsyncSession) -> Cycle:
+        return await commands.close_cycle(session, actor, cycle.id, CycleClosing())
+
+    _, closed = await world.at_once(reopen, end)
+    assert closed.state == "closed"
+    assert (await seen(world, manager, ended))["state"] == "closed"
+
+
+async def test_nothing_is_reopened_in_a_cycle_that_was_closed_first(
+    world: World, manager: UUID, cycle: Cycle
+) -> None:
+    actor, ended = (
+        await world.principal(manager),
+        await world.objective(cycle, None, state="closed"),
+    )
+
+    async def end(session: AsyncSession) -> Cycle:
+        return await commands.close_cycle(session, actor, cycle.id, CycleClosing())
+
+    async def reopen(session: AsyncSession) -> Objective:
+        return await commands.reopen_objective(session, actor, ended.id)
+
+    _, refused = await world.at_once(end, reopen)
+    assert isinstance(refused, CycleIsClosed)
 
 
 async def test_what_is_active_is_scored_and_what_is_not_stays(

@@ -6,14 +6,17 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from kernel import database
 from kernel.authorization import Principal
+from kernel.errors import Unprocessable
 from services.okr.alignment.jobs import fold_once
 from services.okr.cycles.models import Cycle
 from services.okr.objectives import commands, queries
 from services.okr.objectives.models import AlignmentLink, Objective
 from services.okr.objectives.rules import MAX_CHILDREN, MAX_DEPTH
-from services.okr.objectives.schemas import NewLink
+from services.okr.objectives.schemas import NewLink, NewObjective
 from tests.support.okr import World, aiming, below
 
 
@@ -55,28 +58,14 @@ async def test_a_goal_cannot_hang_below_itself(world: World, owner: UUID, cycle:
 
 async def together(
     world: World, who: Principal, pairs: list[tuple[Objective, Objective]]
-) -> list[Any]:
-    """Link pairs in transactions that all begin before the first one commits."""
-    first_is_done, second_has_begun = asyncio.Event(), asyncio.Event()
+) -> tuple[Any, Any]:
+    """Link pairs in transactions of which the second begins before the first one commits."""
 
-    async def one(child: Objective, parent: Objective, *, leads: bool) -> Any:
-        async with world.session() as session:
-            if not leads:
-                await first_is_done.wait()
-                second_has_begun.set()
-            new = NewLink(kind="objective", id=parent.id, link="contributes")
-            linked = await commands.create_alignment(session, who, child.id, new)
-            if leads:
-                first_is_done.set()
-                await second_has_begun.wait()
-                # Time for the other to reach whatever stops it.
-                await asyncio.sleep(0.2)
-            return linked
+    def linking(child: Objective, parent: Objective) -> Any:
+        new = NewLink(kind="objective", id=parent.id, link="contributes")
+        return lambda session: commands.create_alignment(session, who, child.id, new)
 
-    (one_pair, other_pair) = pairs
-    return await asyncio.gather(
-        one(*one_pair, leads=True), one(*other_pair, leads=False), return_exceptions=True
-    )
+    return await world.at_once(linking(*pairs[0]), linking(*pairs[1]))
 
 
 async def two_branches(world: World, cycle: Cycle) -> list[tuple[Objective, Objective]]:
@@ -250,6 +239,53 @@ async def test_fixed_shares_pass_no_hundred(world: World, owner: UUID, cycle: Cy
     seen = await world.call(owner, "GET", f"/v1/objectives/{one.id}")
     place = f"{path.format(one.id)}/{seen['parent']['link_id']}"
     await world.call(owner, "PATCH", place, version=2, json={"share": 60})
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ({"link": "supports"}, {"link": "contributes"}),
+        ({"is_excluded": True}, {"is_excluded": False}),
+    ],
+)
+async def test_a_share_that_counts_again_passes_no_hundred(
+    world: World, owner: UUID, cycle: Cycle, before: dict[str, Any], change: dict[str, Any]
+) -> None:
+    parent, child = await chain(world, cycle, 2)
+    seen = await world.call(owner, "GET", f"/v1/objectives/{child.id}")
+    place = f"/v1/objectives/{child.id}/alignments/{seen['parent']['link_id']}"
+    await world.call(owner, "PATCH", place, version=1, json={"share": 60} | before)
+    await world.key_result(parent, share=60)
+    problem = await world.call(owner, "PATCH", place, version=2, json=change, status=422)
+    assert [error["pointer"] for error in problem["errors"]] == [f"/{next(iter(change))}"]
+    # What gives no share is none of its business.
+    await world.call(owner, "PATCH", place, version=2, json={"weight": 2})
+    await world.call(owner, "PATCH", place, version=3, json={"share": 40} | change)
+
+
+async def sharing(world: World, owner: UUID, cycle: Cycle) -> Any:
+    """What becomes of the second of two children that want sixty percent of one parent at once."""
+    actor, parent = await world.principal(owner), await world.objective(cycle, owner)
+    body = NewObjective.model_validate(aiming(cycle, parent=below(parent, share=60)))
+
+    async def aim(session: AsyncSession) -> Objective:
+        return await commands.create_objective(session, actor, body)
+
+    return (await world.at_once(aim, aim))[1]
+
+
+async def test_two_shares_at_once_pass_no_hundred(world: World, owner: UUID, cycle: Cycle) -> None:
+    assert isinstance(await sharing(world, owner, cycle), Unprocessable)
+
+
+async def test_summed_up_at_the_same_time_they_would(
+    world: World, owner: UUID, cycle: Cycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_lock(*_: Any, **__: Any) -> None:
+        pass
+
+    monkeypatch.setattr(database, "one_at_a_time", no_lock)
+    assert isinstance(await sharing(world, owner, cycle), Objective)
 
 
 async def test_an_excluded_child_counts_no_more(world: World, owner: UUID, cycle: Cycle) -> None:

@@ -130,8 +130,24 @@ async def test_the_kind_is_settled_by_the_first_check_in(
     await measure(world, owner, made, value=1)
     again = {"metric_kind": "increase", "start_value": 0, "target_value": 1}
     problem = await world.call(owner, "PATCH", path, version=3, json=again, status=409)
-    assert problem["type"].endswith("/metric-kind-is-settled")
+    assert problem["type"].endswith("/measure-is-settled")
+    assert [error["pointer"] for error in problem["errors"]] == ["/metric_kind"]
     await world.call(owner, "PATCH", path, version=3, json={"metric_kind": "binary"})
+
+
+async def test_the_reducer_is_settled_by_the_first_check_in(
+    world: World, owner: UUID, objective: Objective
+) -> None:
+    """The current value is of all check-ins; another reducer would make it one of none."""
+    made = await add(world, owner, objective)
+    path = f"/v1/key-results/{made['id']}"
+    await world.call(owner, "PATCH", path, version=1, json={"reducer": "sum"})
+    await measure(world, owner, made, value=10)
+    problem = await world.call(
+        owner, "PATCH", path, version=3, json={"reducer": "last"}, status=409
+    )
+    assert [error["pointer"] for error in problem["errors"]] == ["/reducer"]
+    await world.call(owner, "PATCH", path, version=3, json={"reducer": "sum"})
 
 
 async def test_steps_that_are_named_stay_done(

@@ -1,7 +1,5 @@
 """A goal is hung below a parent while somebody closes, archives or removes that parent."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +16,6 @@ from services.okr.objectives.queries import hierarchy
 from services.okr.objectives.schemas import NewLink
 from tests.support.okr import World
 
-Change = Callable[[AsyncSession], Awaitable[Any]]
-
 
 @pytest.fixture
 async def owner(world: World) -> UUID:
@@ -29,28 +25,6 @@ async def owner(world: World) -> UUID:
 @pytest.fixture
 async def cycle(world: World) -> Cycle:
     return await world.cycle()
-
-
-async def at_once(world: World, first: Change, second: Change) -> Any:
-    """What becomes of `second`, which begins while `first` is done and not yet committed."""
-    is_done, has_begun = asyncio.Event(), asyncio.Event()
-
-    async def leading() -> None:
-        async with world.session() as session:
-            await first(session)
-            is_done.set()
-            await has_begun.wait()
-            # Time for the other to reach whatever stops it.
-            await asyncio.sleep(0.2)
-
-    async def following() -> Any:
-        await is_done.wait()
-        async with world.session() as session:
-            has_begun.set()
-            return await second(session)
-
-    _, outcome = await asyncio.gather(leading(), following(), return_exceptions=True)
-    return outcome
 
 
 class Meeting:
@@ -69,6 +43,11 @@ class Meeting:
 
     async def remove(self, session: AsyncSession) -> None:
         await commands.delete_key_result(session, self.actor, self.parent.id, 1)
+
+    async def at_once(self, first: str, second: str) -> Any:
+        """What becomes of the second one."""
+        _, outcome = await self.world.at_once(getattr(self, first), getattr(self, second))
+        return outcome
 
     async def links(self) -> int:
         async with self.world.session() as session:
@@ -89,25 +68,25 @@ async def below_key_result(world: World, owner: UUID, cycle: Cycle) -> Meeting:
 
 
 async def test_a_parent_that_is_archived_first_takes_no_child(below_objective: Meeting) -> None:
-    outcome = await at_once(below_objective.world, below_objective.archive, below_objective.hang)
+    outcome = await below_objective.at_once("archive", "hang")
     assert isinstance(outcome, commands.ParentHasEnded)
     assert await below_objective.links() == 0
 
 
 async def test_whoever_archives_waits_for_the_child(below_objective: Meeting) -> None:
-    outcome = await at_once(below_objective.world, below_objective.hang, below_objective.archive)
+    outcome = await below_objective.at_once("hang", "archive")
     assert outcome is None
     assert await below_objective.links() == 1
 
 
 async def test_a_key_result_that_is_removed_first_takes_no_child(below_key_result: Meeting) -> None:
-    outcome = await at_once(below_key_result.world, below_key_result.remove, below_key_result.hang)
+    outcome = await below_key_result.at_once("remove", "hang")
     assert isinstance(outcome, Unprocessable)
     assert [error.pointer for error in outcome.errors] == ["/id"]
 
 
 async def test_a_key_result_with_a_child_is_archived_instead(below_key_result: Meeting) -> None:
-    outcome = await at_once(below_key_result.world, below_key_result.hang, below_key_result.remove)
+    outcome = await below_key_result.at_once("hang", "remove")
     assert outcome is None
     async with below_key_result.world.session() as session:
         assert await session.scalar(select(KeyResult.is_archived)) is True
@@ -119,6 +98,6 @@ async def test_without_the_lock_they_would_meet(
     """The control: a child below what has ended, and a fault instead of a refusal."""
     monkeypatch.setattr(hierarchy, "_kept", lambda rows: rows)
     objective, key_result = below_objective, below_key_result
-    assert isinstance(await at_once(objective.world, objective.archive, objective.hang), Objective)
-    outcome = await at_once(key_result.world, key_result.remove, key_result.hang)
+    assert isinstance(await objective.at_once("archive", "hang"), Objective)
+    outcome = await key_result.at_once("remove", "hang")
     assert isinstance(outcome, IntegrityError)

@@ -24,7 +24,7 @@ from services.okr.objectives.commands.recording import (
     mark_stale,
     remember_structure,
 )
-from services.okr.objectives.commands.refusals import LimitReached, MetricKindIsSettled
+from services.okr.objectives.commands.refusals import LimitReached, MeasureIsSettled
 from services.okr.objectives.models import KeyResult, Milestone, Objective
 from services.okr.objectives.rules import (
     MAX_KEY_RESULTS,
@@ -45,6 +45,8 @@ from services.okr.objectives.schemas import (
 )
 
 _MEASURE = {"metric_kind", "start_value", "target_value", "milestones"}
+_SETTLED = {"metric_kind", "reducer"}
+"""What earlier check-ins were recorded for."""
 _DEFINITION = _MEASURE | {
     "lower_limit",
     "upper_limit",
@@ -114,8 +116,8 @@ async def update_key_result(
     asked = changes.model_fields_set
     if "share" in asked:
         await require_share(session, objective.id, changes.share, without=key_result.id)
-    settled = key_result.last_check_in_id is not None and "metric_kind" in asked
-    is_other_kind = settled and changes.metric_kind.value != key_result.metric_kind
+    settled = sorted(_SETTLED & asked) if key_result.last_check_in_id is not None else []
+    other = [name for name in settled if getattr(changes, name) != getattr(key_result, name)]
     for name in asked - {"milestones"}:
         setattr(key_result, name, getattr(changes, name))
     if "milestones" in asked:
@@ -125,8 +127,9 @@ async def update_key_result(
         if asked & _DEFINITION:
             _require_definition(_definition(key_result, key_result.milestones))
         await placing.require_editable(session, objective)
-        if is_other_kind:
-            raise MetricKindIsSettled
+        if other:
+            stays = "stays as it is: check-ins were recorded for it"
+            raise MeasureIsSettled(errors=tuple(FieldError(stays, f"/{name}") for name in other))
         if asked & _MEASURE:
             _measure_anew(key_result)
         if "cadence" in asked:

@@ -11,6 +11,7 @@ from services.okr.cycles import queries as cycles
 from services.okr.cycles.commands import CycleIsClosed
 from services.okr.cycles.rules import CycleState
 from services.okr.objectives import policy, queries
+from services.okr.objectives.commands import placing
 from services.okr.objectives.commands.key_results import set_due
 from services.okr.objectives.commands.recording import parents_of, record_change
 from services.okr.objectives.commands.refusals import ObjectiveStateForbids
@@ -79,7 +80,8 @@ async def reopen_objective(
     """Go on with a closed objective; outcomes and scores are open again, its history stays."""
     objective = await to_step(session, actor, objective_id)
     following = await following_state(session, objective, ObjectiveAction.REOPEN)
-    if (await queries.cycle_of(session, objective)).state == CycleState.CLOSED.value:
+    # Whoever closes the cycle locks what is open in it, and could not see that this is about to be.
+    if (await placing.cycle_to_join(session, objective.cycle_id)).state == CycleState.CLOSED.value:
         raise CycleIsClosed
     objective.outcome = objective.score = objective.closing_note = objective.closed_at = None
     key_results = await queries.key_results_of_all(session, [objective.id])

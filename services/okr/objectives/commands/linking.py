@@ -29,6 +29,8 @@ from services.okr.objectives.rules import (
 from services.okr.objectives.schemas import LinkChanges, NewLink
 
 _ENDED = {ObjectiveState.CLOSED.value, ObjectiveState.ARCHIVED.value}
+_GIVING_A_SHARE = ("share", "link", "is_excluded")
+"""Changes of a link by which its share may count that did not: a counting link's alone does."""
 
 
 async def create_alignment(
@@ -64,12 +66,14 @@ async def update_alignment(
     if excludes:
         require(policy.may_edit(actor, parent))
     require_version(child, expected)
-    if "share" in edits:
-        await require_share(session, parent.id, changes.share, without=link.id)
     if edits:
         await require_editable(session, child)
     for name in changes.model_fields_set:
         setattr(link, name, getattr(changes, name))
+    giving = [name for name in _GIVING_A_SHARE if name in changes.model_fields_set]
+    if giving and link.link == Link.CONTRIBUTES.value and not link.is_excluded:
+        pointer = f"/{giving[0]}"
+        await require_share(session, parent.id, link.share, without=link.id, pointer=pointer)
     await _settle(session, actor, child, "edited", link, fields=sorted(changes.model_fields_set))
     return child
 

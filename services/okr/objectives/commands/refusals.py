@@ -29,10 +29,10 @@ class CannotBeDeleted(Conflict):
     title = "The objective cannot be deleted"
 
 
-class MetricKindIsSettled(Conflict):
-    """A key result that has check-ins keeps its metric kind; add another key result instead."""
+class MeasureIsSettled(Conflict):
+    """A key result that has check-ins keeps its metric kind and its reducer; add another one."""
 
-    title = "The metric kind is settled"
+    title = "The measure is settled"
 
 
 class WouldMakeCycle(Conflict):

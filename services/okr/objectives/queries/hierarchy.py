@@ -107,8 +107,10 @@ async def fixed_shares(
 ) -> Decimal:
     """The percents that parts of an objective hold fast, one key result or link left out.
 
-    Private children are left out too: a refusal must not tell of them.
+    Private children are left out too: a refusal must not tell of them. Summed up by one transaction
+    at a time, or two parts would each fit without the other.
     """
+    await database.one_at_a_time(session, f"shares of {objective_id}")
     key_results = await session.scalar(
         select(func.sum(KeyResult.share)).where(
             KeyResult.objective_id == objective_id,

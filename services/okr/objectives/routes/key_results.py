@@ -44,7 +44,7 @@ async def get_key_result(key_result_id: UUID, actor: Actor, connection: HotRead)
 @router.patch(
     "/v1/key-results/{key_result_id}",
     response_model=schemas.KeyResultView,
-    responses=_EDIT | problems(commands.MetricKindIsSettled),
+    responses=_EDIT | problems(commands.MeasureIsSettled),
 )
 async def update_key_result(
     key_result_id: UUID,

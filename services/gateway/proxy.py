@@ -28,6 +28,7 @@ _UNKNOWN_OUTCOME = (
     "The answer did not come, and whether the request was carried out is not known: read again, or "
     "repeat it with the same Idempotency-Key."
 )
+_BODY_IS_LATE = "The body did not arrive in time."
 # What belongs to the connection or is the gateway's to say.
 _NOT_PASSED_ON = frozenset(
     {
@@ -78,6 +79,8 @@ class Upload:
         self._counted = 0
         self._first = b""
         self._ended = asyncio.Event()
+        self.is_owed = False
+        """Whether the next part is the client's to send."""
         self.failure: Problem | ClientLeft | None = None
         if not request.has_body:
             self._ended.set()
@@ -92,7 +95,7 @@ class Upload:
                 while self._counted <= _WHOLE_BYTES and not self._ended.is_set():
                     read.append(await self._next())
         except TimeoutError as error:
-            raise BadRequest("The body did not arrive in time.") from error
+            raise BadRequest(_BODY_IS_LATE) from error
         self._first = b"".join(read)
         return self._first if self._ended.is_set() else None
 
@@ -114,7 +117,9 @@ class Upload:
             pass
 
     async def _next(self) -> bytes:
+        self.is_owed = True
         message: Message = await self._receive()
+        self.is_owed = False
         if message["type"] == "http.disconnect":
             raise ClientLeft
         part: bytes = message.get("body", b"")
@@ -287,6 +292,9 @@ class Proxy:
             except (aiohttp.ClientError, TimeoutError) as error:
                 if upload.failure is not None:
                     raise upload.failure from error
+                if upload.is_owed and isinstance(error, TimeoutError):
+                    # Else whoever stalls a few uploads would have the service given up for all.
+                    raise BadRequest(_BODY_IS_LATE) from error
                 _failed(address, upstream, error)
                 if request.method in SAFE and not isinstance(error, TimeoutError):
                     continue

@@ -84,6 +84,36 @@ async def test_a_body_that_never_ends_is_refused_at_the_deadline(world):
     assert world.okr.seen == []
 
 
+async def test_uploads_that_stall_are_no_fault_of_the_service(world):
+    """Else a few of them at once would have it given up for everybody else."""
+    world.okr.answer = swallow
+    gateway = await world.gateway(gateway_total_seconds=0.3)
+    head = b"POST /v1/objectives HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n"
+
+    received = [await gateway.raw(head + b"x" * 100_000) for _ in range(4)]
+
+    assert {answer.partition(b"\r\n")[0] for answer in received} == {b"HTTP/1.1 400 Bad Request"}
+    assert len(world.okr.seen) == 4
+    assert (await gateway.client.get("/v1/objectives/1")).status == 200
+
+
+async def test_an_upload_that_the_service_does_not_take_is_the_services_fault(world):
+    """The control: the client has sent all it can, and waits."""
+
+    async def stall(exchange):
+        await asyncio.sleep(5)
+
+    world.okr.answer = stall
+    gateway = await world.gateway(gateway_total_seconds=0.3)
+
+    answers = [
+        await gateway.client.post("/v1/objectives", data=BytesIO(b"x" * MIB)) for _ in range(4)
+    ]
+
+    assert {answer.status for answer in answers} == {503}
+    assert len(world.okr.seen) == 3
+
+
 async def test_a_service_may_refuse_an_upload_before_its_end(world, gateway):
     async def refuse(exchange):
         await exchange.json({"no": True}, 401)

@@ -263,6 +263,29 @@ async def test_a_share_that_counts_again_passes_no_hundred(
     await world.call(owner, "PATCH", place, version=3, json={"share": 40} | change)
 
 
+@pytest.mark.parametrize(
+    "ended",
+    [
+        {"state": "closed", "outcome": "postponed"},
+        {"state": "closed", "outcome": "cancelled"},
+        {"state": "archived"},
+    ],
+)
+async def test_what_counts_no_more_holds_no_share(
+    world: World, owner: UUID, cycle: Cycle, ended: dict[str, Any]
+) -> None:
+    parent, child = await chain(world, cycle, 2)
+    await world.key_result(parent, share=20, outcome=ended.get("outcome"))
+    async with world.session() as session:
+        await session.execute(update(AlignmentLink).values(share=60))
+    new = await world.objective(cycle, owner)
+    path, body = f"/v1/objectives/{new.id}/alignments", below(parent, share=60)
+    await world.call(owner, "POST", path, json=body, status=422)
+    async with world.session() as session:
+        await session.execute(update(Objective).where(Objective.id == child.id).values(**ended))
+    await world.call(owner, "POST", path, json=body, status=201)
+
+
 async def sharing(world: World, owner: UUID, cycle: Cycle) -> Any:
     """What becomes of the second of two children that want sixty percent of one parent at once."""
     actor, parent = await world.principal(owner), await world.objective(cycle, owner)

@@ -17,7 +17,14 @@ from kernel import database
 from kernel.authorization import Principal, as_sql
 from services.okr.objectives import policy
 from services.okr.objectives.models import AlignmentLink, KeyResult, Objective
-from services.okr.objectives.rules import MAX_DEPTH, Link, ParentKind, Visibility
+from services.okr.objectives.rules import (
+    MAX_DEPTH,
+    NOT_COUNTING_OUTCOMES,
+    Link,
+    ObjectiveState,
+    ParentKind,
+    Visibility,
+)
 
 
 async def lock_links(session: AsyncSession, *, shared: bool = False) -> None:
@@ -107,14 +114,15 @@ async def fixed_shares(
 ) -> Decimal:
     """The percents that parts of an objective hold fast, one key result or link left out.
 
-    Private children are left out too: a refusal must not tell of them. Summed up by one transaction
-    at a time, or two parts would each fit without the other.
+    Private children are left out too, because a refusal must not tell of them, and what counts no
+    more. Summed up by one transaction at a time, or two parts would each fit without the other.
     """
     await database.one_at_a_time(session, f"shares of {objective_id}")
     key_results = await session.scalar(
         select(func.sum(KeyResult.share)).where(
             KeyResult.objective_id == objective_id,
             KeyResult.is_archived.is_(False),
+            _counts(KeyResult),
             or_(literal(without is None), KeyResult.id != without),
         )
     )
@@ -126,7 +134,13 @@ async def fixed_shares(
             AlignmentLink.link == Link.CONTRIBUTES.value,
             AlignmentLink.is_excluded.is_(False),
             Objective.visibility == Visibility.PUBLIC.value,
+            Objective.state != ObjectiveState.ARCHIVED.value,
+            _counts(Objective),
             or_(literal(without is None), AlignmentLink.id != without),
         )
     )
     return (key_results or Decimal(0)) + (children or Decimal(0))
+
+
+def _counts(part: Any) -> Any:
+    return or_(part.outcome.is_(None), part.outcome.not_in(NOT_COUNTING_OUTCOMES))

@@ -40,6 +40,7 @@ from services.okr.objectives.rules.progress import (
     unclamped_progress,
 )
 from services.okr.objectives.rules.rollup import (
+    NOT_COUNTING_OUTCOMES,
     Contribution,
     Exclusion,
     FoldedValues,
@@ -84,6 +85,7 @@ __all__ = [
     "MAX_CHILDREN",
     "MAX_DEPTH",
     "MAX_KEY_RESULTS",
+    "NOT_COUNTING_OUTCOMES",
     "ONE",
     "ZERO",
     "Closing",

@@ -47,7 +47,7 @@ class Exclusion(StrEnum):
     WEIGHS_NOTHING = "weighs_nothing"
 
 
-_NOT_COUNTING_OUTCOMES = {
+NOT_COUNTING_OUTCOMES = {
     Outcome.POSTPONED: Exclusion.POSTPONED,
     Outcome.CANCELLED: Exclusion.CANCELLED,
 }
@@ -73,7 +73,7 @@ def exclusion_of(
         return Exclusion.ARCHIVED
     if state not in {ObjectiveState.ACTIVE, ObjectiveState.CLOSED}:
         return Exclusion.NOT_ACTIVE
-    return None if outcome is None else _NOT_COUNTING_OUTCOMES.get(outcome)
+    return None if outcome is None else NOT_COUNTING_OUTCOMES.get(outcome)
 
 
 class Part(NamedTuple):

@@ -11,13 +11,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Request
-from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import database
 from kernel.calls import InternalCaller
-from kernel.errors import Problem
 from kernel.logging import logger
 
 Subscriber = Callable[[AsyncSession, dict[str, Any]], Awaitable[None]]
@@ -89,7 +87,7 @@ async def _took(
                 await subscriber.take(session, [message.payload for message in messages])
             else:
                 await subscriber(session, messages[0].payload)
-    except (Problem, SQLAlchemyError, ValidationError) as error:
+    except Exception as error:
         if database.is_away(error):
             raise  # 503: the sender keeps everything and comes again at once
         logger(__name__).exception("an event could not be taken", topic=topic)

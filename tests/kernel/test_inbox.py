@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from kernel import inbox
@@ -14,7 +15,8 @@ MANY, ONE = "toy.many.v1", "toy.one.v1"
 class Taker:
     """Notes what it is given by one call, and refuses the number 13 with all that is beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusal: Exception | None = None) -> None:
+        self.refusal = refusal or Unprocessable()
         self.calls: list[tuple[Any, list[int]]] = []
         self.subscribers: inbox.Subscribers = {
             MANY: inbox.ManyAtOnce(self.take_many),
@@ -24,7 +26,7 @@ class Taker:
     async def take_many(self, session: AsyncSession, payloads: list[dict[str, Any]]) -> None:
         numbers = [payload["number"] for payload in payloads]
         if 13 in numbers:
-            raise Unprocessable
+            raise self.refusal
         self.calls.append((session.info["organization_id"], numbers))
 
     async def take_one(self, session: AsyncSession, payload: dict[str, Any]) -> None:
@@ -54,9 +56,12 @@ async def test_what_is_alike_is_taken_by_one_call_however_it_is_mixed(engine: As
     assert taker.calls == [(here, [1, 4]), (there, [2]), (here, [3]), (here, [5])]
 
 
-async def test_one_that_cannot_be_taken_keeps_none_of_its_like_waiting(engine: AsyncEngine):
+@pytest.mark.parametrize("refusal", [Unprocessable(), KeyError("a fault of the receiver's own")])
+async def test_one_that_cannot_be_taken_keeps_none_of_its_like_waiting(
+    engine: AsyncEngine, refusal: Exception
+):
     here = uuid7()
-    taker = Taker()
+    taker = Taker(refusal)
 
     taken = await inbox.receive(
         engine, taker.subscribers, [message(number, MANY, here) for number in (12, 13, 14)]

@@ -9,13 +9,16 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kernel import database
 from kernel.ids import uuid7
 from services.okr.alignment.jobs import fold_once
+from services.okr.checkins.commands import record_check_in
+from services.okr.checkins.schemas import NewCheckIn
 from services.okr.cycles.commands import CycleIsClosed
 from services.okr.cycles.models import Cycle
 from services.okr.objectives import commands
 from services.okr.objectives.models import Objective
-from services.okr.objectives.schemas import CycleClosing
+from services.okr.objectives.schemas import Closing, CycleClosing
 from tests.support.okr import World, aiming, below, measuring
 
 
@@ -51,6 +54,30 @@ async def check_in(world: World, who: UUID, objective: Objective, value: int, **
     key_result = await world.key_result(objective, **key)
     path = f"/v1/key-results/{key_result.id}/check-ins"
     await world.call(who, "POST", path, json={"value": value}, status=201)
+
+
+@pytest.mark.parametrize("closes", ["objective", "cycle"])
+async def test_a_check_in_on_its_way_counts_in_what_is_closed(
+    world: World, manager: UUID, cycle: Cycle, closes: str
+) -> None:
+    actor = await world.principal(manager)
+    objective = await world.objective(cycle, manager)
+    key_result = await world.key_result(objective)
+
+    async def measure(session: AsyncSession) -> None:
+        connection = await database.driver_connection(session)
+        new = NewCheckIn(value=Decimal(100))
+        await record_check_in(connection, actor, key_result.id, new)
+
+    async def end(session: AsyncSession) -> Any:
+        if closes == "cycle":
+            return await commands.close_cycle(session, actor, cycle.id, CycleClosing())
+        return await commands.close_objective(session, actor, objective.id, Closing())
+
+    await world.at_once(measure, end)
+    closed = await seen(world, manager, objective)
+    assert (closed["state"], closed["progress"], closed["score"]) == ("closed", 1, 1)
+    assert closed["outcome"] == closed["key_results"][0]["outcome"] == "achieved"
 
 
 async def test_whoever_closes_waits_for_what_is_being_reopened(

@@ -37,8 +37,8 @@ async def close_objective(
     """Close an active objective and its key results; what is not stated follows from progress."""
     objective = await to_step(session, actor, objective_id)
     following = await following_state(session, objective, ObjectiveAction.CLOSE)
-    await bring_up_to_date(session, [objective])
     key_results = await queries.key_results_of_all(session, [objective.id])
+    await bring_up_to_date(session, [objective])
     end(objective, key_results[objective.id], how.outcome, how.score)
     objective.closing_note = how.note or how.reason
     return await settle(session, actor, objective, following, "closed", outcome=objective.outcome)
@@ -65,7 +65,10 @@ def end(
 
 
 async def bring_up_to_date(session: AsyncSession, objectives: Iterable[Objective]) -> None:
-    """Compute what waits for a fold: a closed objective keeps its progress, no fold touches it."""
+    """Compute what waits for a fold: a closed objective keeps its progress, no fold touches it.
+
+    Their key results are locked by then, or a check-in on its way would be missing for good.
+    """
     active = {each.id: each for each in objectives if each.state == ObjectiveState.ACTIVE.value}
     marked = await queries.marked_among(session, active)
     for objective_id, values in (await queries.values_now(session, marked)).items():

@@ -91,8 +91,8 @@ async def close_cycle(
     if into is not None:
         placing.require_open(into)
     active = [each for each in objectives if each.state == ObjectiveState.ACTIVE.value]
-    await bring_up_to_date(session, active)
     key_results = await queries.key_results_of_all(session, [each.id for each in objectives])
+    await bring_up_to_date(session, active)
     carried = _Nothing
     if into is not None:
         sources = [each for each in objectives if each.id in chosen.carried]

@@ -138,7 +138,7 @@ def _runtime(service: Service, settings: ServiceSettings) -> Runtime:
     return Runtime(
         settings=settings,
         engine=engine,
-        loops_engine=database.create_engine(settings, LOOP_CONNECTIONS),
+        loops_engine=database.create_engine(settings, LOOP_CONNECTIONS, lock_timeout="0"),
         seal=Seal(settings.sealing_key.get_secret_value()),
         peers=peers,
         verifier=TokenVerifier(settings.issuer, keys),

@@ -58,6 +58,9 @@ COLUMN_TYPES: dict[Any, Any] = {
     list[dict[str, Any]]: JSONB(),
 }
 TENANT_SETTING = "cairn.organization_id"
+LOCK_TIMEOUT = "1s"
+"""How long a request waits for another transaction of its organization. It holds a connection of
+the pool that all organizations share: ten who wait for an import would keep everybody out."""
 
 _PASSING = (
     OSError,
@@ -66,6 +69,7 @@ _PASSING = (
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
     asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
     asyncpg.InterfaceError,
     # What asyncpg says of a connection that the server has just ended.
     asyncpg.InternalClientError,
@@ -146,7 +150,9 @@ def json_text(value: Any) -> str:
     return json.dumps(value, default=str, allow_nan=False)
 
 
-def create_engine(settings: ServiceSettings, connections: int) -> AsyncEngine:
+def create_engine(
+    settings: ServiceSettings, connections: int, lock_timeout: str = LOCK_TIMEOUT
+) -> AsyncEngine:
     """A pool; a full one refuses after two seconds instead of queueing without end."""
     cache: dict[str, Any] = (
         {}
@@ -156,6 +162,7 @@ def create_engine(settings: ServiceSettings, connections: int) -> AsyncEngine:
             "prepared_statement_cache_size": 0,
         }
     )
+    timeouts = {"statement_timeout": "15s", "lock_timeout": lock_timeout}
     return create_async_engine(
         settings.service_database_url.get_secret_value(),
         pool_size=connections,
@@ -163,7 +170,7 @@ def create_engine(settings: ServiceSettings, connections: int) -> AsyncEngine:
         pool_timeout=2,
         hide_parameters=True,
         json_serializer=json_text,
-        connect_args={"timeout": 5, "server_settings": {"statement_timeout": "15000"}, **cache},
+        connect_args={"timeout": 5, "server_settings": timeouts, **cache},
     )
 
 

@@ -178,9 +178,7 @@ async def begin(request: Request, actor: Principal, driver: asyncpg.Connection) 
     key, body_hash = request.scope["idempotency"]
     attempt = Attempt(actor.organization_id, actor.person_id, request.scope["path"], key, body_hash)
     try:
-        await driver.execute("SET LOCAL lock_timeout = '2s'")
         await driver.execute("SELECT pg_advisory_xact_lock($1)", attempt.lock)
-        await driver.execute("SET LOCAL lock_timeout = 0")
     except asyncpg.LockNotAvailableError as error:
         raise StillRunning from error
     row = await driver.fetchrow(

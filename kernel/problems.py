@@ -59,8 +59,8 @@ def answer_problems(app: FastAPI) -> None:
     async def no_database(_: Request, error: Exception) -> Response:
         if not database.is_away(error):
             raise error
-        logging.logger(__name__).error("the database is not answering", kind=type(error).__name__)
-        return rendered(Unavailable("The database is not answering; try again in a second."))
+        logging.logger(__name__).error("the database is busy or away", kind=type(error).__name__)
+        return rendered(Unavailable("The database is busy or away; try again in a second."))
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:

@@ -439,7 +439,7 @@ async def test_a_database_that_lets_nobody_in_is_a_503(client, maker, refusing_c
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
-    assert "The database is not answering" in answer.json()["detail"]
+    assert "The database is busy or away" in answer.json()["detail"]
 
 
 async def test_events_that_come_while_the_database_lets_nobody_in_are_sent_again_at_once(

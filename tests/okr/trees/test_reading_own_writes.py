@@ -1,11 +1,14 @@
 """Who has just written reads folded numbers; everybody learns up to when they are folded."""
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import func, select
 
+from kernel import database
 from services.okr.alignment.jobs import catch_up
 from services.okr.cycles.models import Cycle
 from tests.support.okr import World
@@ -58,6 +61,24 @@ async def test_another_reader_is_told_up_to_when_it_is_folded(world: World, plac
     answer = await read(world, reader, place, cycle)
     assert progress(answer) == 0.5
     assert answer["folded_at"] == answer["as_of"]
+
+
+@pytest.mark.parametrize(("preference", "status"), [("", 200), ("fresh", 503)])
+async def test_nobody_waits_long_for_a_fold_that_others_hold_up(
+    world: World, preference: str, status: int
+) -> None:
+    """Who only has written gets what there is, with its age; who asks for more is asked back."""
+    writer, _, cycle = await measured(world)
+    async with world.session() as session:
+        await session.execute(
+            select(func.pg_advisory_xact_lock(database.lock_key(f"fold:{world.id}")))
+        )
+        headers = {"Prefer": preference} if preference else {}
+        async with asyncio.timeout(10):
+            answer = await read(world, writer, "goal-tree", cycle, headers=headers, status=status)
+    if status == 200:
+        assert progress(answer) != 0.5
+        assert answer["folded_at"] < answer["as_of"]
 
 
 @pytest.mark.parametrize("preference", ["fresh", "respond-async, Fresh"])

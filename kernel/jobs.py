@@ -5,8 +5,8 @@ dies leaves it to the next after the lease. A job's own effects are one transact
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -81,9 +81,14 @@ async def run_due_job(engine: AsyncEngine, handlers: Mapping[str, Handler]) -> b
     job = await _take(engine, list(handlers))
     if job is None:
         return False
-    extending = asyncio.create_task(_extend(engine, job.id))
+
+    async def extend() -> bool:
+        await _settle(engine, job.id, "waiting", clock.now() + LEASE)
+        return False
+
     try:
-        await handlers[job.kind](engine, job.organization_id, job.payload)
+        async with running([repeat(extend, asyncio.Event(), LEASE.total_seconds() / 3)]):
+            await handlers[job.kind](engine, job.organization_id, job.payload)
     except Exception:  # noqa: BLE001 - whatever a job raises, it is logged and tried again
         state = "failed" if job.attempts >= _MOST_ATTEMPTS else "waiting"
         logger(__name__).exception("a job failed", kind=job.kind, job=job.id, state=state)
@@ -91,10 +96,6 @@ async def run_due_job(engine: AsyncEngine, handlers: Mapping[str, Handler]) -> b
     else:
         async with database.transaction(engine) as session:
             await session.execute(delete(JOB).where(JOB.c.id == job.id))
-    finally:
-        extending.cancel()
-        with suppress(asyncio.CancelledError):
-            await extending
     return True
 
 
@@ -117,12 +118,6 @@ async def _take(engine: AsyncEngine, kinds: list[str]) -> Row[Any] | None:
         )
         job: Row[Any] | None = taken.one_or_none()
         return job
-
-
-async def _extend(engine: AsyncEngine, job_id: UUID) -> None:
-    while True:
-        await asyncio.sleep(LEASE.total_seconds() / 3)
-        await _settle(engine, job_id, "waiting", clock.now() + LEASE)
 
 
 async def _settle(engine: AsyncEngine, job_id: UUID, state: str, due_at: datetime) -> None:
@@ -170,6 +165,20 @@ async def repeat(step: Callable[[], Awaitable[bool]], wake: asyncio.Event, poll:
             with suppress(TimeoutError):
                 async with asyncio.timeout(poll):
                     await wake.wait()
+
+
+@asynccontextmanager
+async def running(loops: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Loops that run for as long as the block does."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 def _log_stumble(error: Exception) -> None:

@@ -100,6 +100,28 @@ async def test_a_job_that_takes_long_keeps_its_lease(engine, monkeypatch):
     assert await state_of(engine, job_id) is None
 
 
+async def test_a_lease_that_could_not_be_extended_once_is_extended_again(engine, monkeypatch):
+    """Else a second runner would begin the job beside the first one."""
+    monkeypatch.setattr(jobs, "LEASE", timedelta(seconds=0.3))
+    await enqueue(engine)
+    settle, tries, is_extended = jobs._settle, [], asyncio.Event()
+
+    async def settle_at_the_second_try(*settled):
+        tries.append(len(tries))
+        if len(tries) == 1:
+            raise OSError("the database is away")
+        await settle(*settled)
+        is_extended.set()
+
+    monkeypatch.setattr(jobs, "_settle", settle_at_the_second_try)
+
+    async def work_until_it_is_extended(*_):
+        async with asyncio.timeout(30):
+            await is_extended.wait()
+
+    assert await jobs.run_due_job(engine, {"count": work_until_it_is_extended})
+
+
 async def test_two_runners_never_take_the_same_job(engine):
     for _ in range(10):
         await enqueue(engine)

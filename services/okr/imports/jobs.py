@@ -27,6 +27,8 @@ async def run_import(
         return
     try:
         await commands.carry_out(engine, identity, run)
+    except commands.Overtaken:
+        return
     except FLEETING:
         if run.is_last_attempt:
             await commands.fail(engine, run, _AWAY)

@@ -931,6 +931,24 @@ class TestFaults:
         assert states == ["running"] * (running.MOST_ATTEMPTS - 1) + ["failed"]
         await run_import(importer.identity, importer.world.engine, importer.world.id, payload)
 
+    async def test_a_runner_that_was_taken_for_dead_changes_nothing_of_the_report(
+        self, importer: Importer
+    ):
+        """Both have begun the run; the other one is through first."""
+        world, started = importer.world, await importer.send(*TREE)
+        payload = {"run_id": started["id"]}
+        slow = await commands.begin(world.engine, world.id, UUID(started["id"]))
+        assert slow is not None
+        await run_import(importer.identity, world.engine, world.id, payload)
+        report = await importer.report(started)
+
+        with pytest.raises(commands.Overtaken):
+            await commands.carry_out(world.engine, importer.identity, slow)
+        await commands.fail(world.engine, slow, "It was late.")
+
+        assert report["created"] == ROWS
+        assert await importer.report(started) == report
+
     async def test_a_run_that_ends_every_runner_is_given_up(self, importer: Importer):
         started = await importer.send(*TREE)
         for _ in range(running.MOST_ATTEMPTS):

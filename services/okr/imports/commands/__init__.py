@@ -6,13 +6,14 @@ from services.okr.imports.commands.operating import (
     require_operator,
     watch_for_operator,
 )
-from services.okr.imports.commands.running import Report, Run, begin, fail
+from services.okr.imports.commands.running import Overtaken, Report, Run, begin, fail
 from services.okr.imports.commands.starting import MOST_FILES, RUN, start_import
 
 __all__ = [
     "MOST_FILES",
     "RUN",
     "DirectoryLags",
+    "Overtaken",
     "Report",
     "Run",
     "begin",

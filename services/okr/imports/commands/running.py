@@ -120,21 +120,32 @@ class Signs:
         async with database.transaction(self._engine, self._run.organization_id) as session:
             await session.execute(
                 update(ImportRun)
-                .where(ImportRun.id == self._run.id)
+                .where(
+                    ImportRun.id == self._run.id,
+                    ImportRun.state == ImportState.RUNNING.value,
+                )
                 .values(rows_total=self._rows_total, rows_done=rows_done)
             )
 
 
+class Overtaken(Exception):  # noqa: N818 - nothing went wrong; it rolls back what is there already
+    """Another runner, which took this one for dead, has ended the run."""
+
+
 async def end(session: AsyncSession, run: Run, state: ImportState, report: Report) -> None:
     """End a run in the transaction of its effects, so that neither is there without the other."""
-    await _end(session, await queries.run_to_change(session, run.id), state, report, None)
+    row = await queries.run_to_change(session, run.id)
+    if row.state in ENDED:
+        raise Overtaken
+    await _end(session, row, state, report, None)
 
 
 async def fail(engine: AsyncEngine, run: Run, why: str) -> None:
     """End a run that a fault of Cairn stopped; its transaction was rolled back."""
     async with database.transaction(engine, run.organization_id) as session:
         row = await queries.run_to_change(session, run.id)
-        await _end(session, row, ImportState.FAILED, Report(row.rows_total), why)
+        if row.state not in ENDED:
+            await _end(session, row, ImportState.FAILED, Report(row.rows_total), why)
 
 
 async def _end(

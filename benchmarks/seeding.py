@@ -127,13 +127,13 @@ _OBJECTIVES = f"""
 INSERT INTO objective (
   organization_id, id, title, level, unit_id, owner_id, contributor_ids, cycle_id, commitment,
   visibility, viewer_ids, tags, rollup_rule, rollup_sources, rollup_health, state, health,
-  parent_objective_id, is_apart, version, created_at, updated_at, activated_at)
+  parent_objective_id, excluded_by_ids, is_apart, version, created_at, updated_at, activated_at)
 SELECT $1, child.id, 'Objective ' || number || ', as long as people write them on average',
        CASE number WHEN 0 THEN 'company' ELSE 'unit' END, child.unit_id, $2, '{{}}', $3,
        'aspirational', 'public', '{{}}', '{{}}', 'weights', 'both', 'pace', 'active', 'not_started',
        (SELECT parent.id FROM seeded parent
          WHERE parent.number = (child.number - 1) / {FAN_OUT} AND child.number > 0),
-       false, 1, at, at, at
+       '{{}}', false, 1, at, at, at
   FROM seeded child
 """
 _LINKS = f"""

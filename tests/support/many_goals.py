@@ -9,13 +9,13 @@ from tests.support.okr import World
 _OBJECTIVES = """
 INSERT INTO objective (organization_id, id, title, level, unit_id, owner_id, contributor_ids,
   viewer_ids, tags, cycle_id, commitment, visibility, rollup_rule, rollup_sources, rollup_health,
-  state, progress, health, is_apart, check_in_due_at, version, created_at,
+  state, progress, health, excluded_by_ids, is_apart, check_in_due_at, version, created_at,
   updated_at, folded_at)
 SELECT $1, gen_random_uuid(), 'Goal ' || n, 'unit', ($3::uuid[])[1 + n % cardinality($3)],
        ($4::uuid[])[1 + n % cardinality($4)], '{}', '{}', '{}', $2, 'committed',
        CASE WHEN n % 50 = 49 AND n > $5 / 2 THEN 'private' ELSE 'public' END,
        'weights', 'both', 'pace', 'active', (n % 100) / 100.0,
-       CASE WHEN n % 10 = 0 THEN 'off_track' ELSE 'on_track' END, false,
+       CASE WHEN n % 10 = 0 THEN 'off_track' ELSE 'on_track' END, '{}', false,
        now() - interval '1 day', 1, now() + n * interval '1 microsecond', now(), now()
   FROM generate_series(0, $5::integer - 1) AS n
 """

@@ -311,6 +311,34 @@ async def test_summed_up_at_the_same_time_they_would(
     assert isinstance(await sharing(world, owner, cycle), Objective)
 
 
+@pytest.mark.parametrize("by", ["link", "move"])
+async def test_a_new_link_does_not_end_an_exclusion(
+    world: World, owner: UUID, cycle: Cycle, by: str
+) -> None:
+    """Excluding is for who edits the parent; whose child it is could come in by another way."""
+    parent, aside, child = [await world.objective(cycle, owner) for _ in range(3)]
+    path = f"/v1/objectives/{child.id}"
+    seen = await world.call(owner, "PATCH", path, version=1, json={"parent": below(parent)})
+    place = f"{path}/alignments/{seen['parent']['link_id']}"
+    await world.call(owner, "PATCH", place, version=2, json={"is_excluded": True})
+    if by == "link":
+        await world.call(owner, "DELETE", place, version=3, status=204)
+        seen = await link(world, owner, child, parent)
+    else:
+        await world.call(owner, "PATCH", path, version=3, json={"parent": below(aside)})
+        seen = await world.call(owner, "PATCH", path, version=4, json={"parent": below(parent)})
+    assert seen["parent"]["is_excluded"] is True
+    further = await link(world, owner, child, await world.key_result(parent))
+    assert [each["is_excluded"] for each in further["alignments"]] == [True]
+    place = f"{path}/alignments/{seen['parent']['link_id']}"
+    version = further["version"]
+    await world.call(owner, "PATCH", place, version=version, json={"is_excluded": False})
+    await world.call(owner, "DELETE", place, version=version + 1, status=204)
+    seen = await link(world, owner, child, parent)
+    assert [each["is_excluded"] for each in seen["alignments"]] == [True]
+    assert seen["parent"]["is_excluded"] is False
+
+
 async def test_an_excluded_child_counts_no_more(world: World, owner: UUID, cycle: Cycle) -> None:
     parent = await world.objective(cycle, owner)
     children = [await world.objective(cycle, owner, parent=parent) for _ in range(2)]

@@ -146,3 +146,6 @@ def _link(objective: Objective, successors: dict[UUID, Objective], kept: set[UUI
             )
         )
     follow_primary(successor)
+    successor.excluded_by_ids = [
+        link.parent_objective_id for link in successor.links if link.is_excluded
+    ]

@@ -70,6 +70,9 @@ async def update_alignment(
         await require_editable(session, child)
     for name in changes.model_fields_set:
         setattr(link, name, getattr(changes, name))
+    if excludes:
+        others = [each for each in child.excluded_by_ids if each != parent.id]
+        child.excluded_by_ids = [*others, parent.id] if changes.is_excluded else others
     giving = [name for name in _GIVING_A_SHARE if name in changes.model_fields_set]
     if giving and link.link == Link.CONTRIBUTES.value and not link.is_excluded:
         pointer = f"/{giving[0]}"
@@ -139,6 +142,7 @@ async def connect(
         share=new.share,
         weight=new.weight,
         is_primary=is_primary,
+        is_excluded=parent.id in child.excluded_by_ids,
     )
     child.links.append(link)
     follow_primary(child)

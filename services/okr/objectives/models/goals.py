@@ -113,6 +113,8 @@ class Objective(Tenanted, Base, kw_only=True):
     parent_objective_id: Mapped[UUID | None] = mapped_column(default=None)
     parent_key_result_id: Mapped[UUID | None] = mapped_column(default=None)
     """Where the primary link leads, said once more: trees find and count by it what hangs below."""
+    excluded_by_ids: Mapped[list[UUID]] = mapped_column(default_factory=list)
+    """Parents whose editors exclude it: a link that is cut and made anew does not end that."""
     is_apart: Mapped[bool] = mapped_column(default=False)
     """Whether its primary parent is perhaps not shown above it: in another cycle, private, a draft
     or archived. The fold keeps it, so that these tops of goal trees are found by an index, too."""

@@ -1,4 +1,4 @@
-"""What was stored before objectives said where their primary link leads."""
+"""What was stored before objectives said where their links lead, and which parents exclude them."""
 
 import asyncpg
 
@@ -27,12 +27,16 @@ WITH organization AS (SELECT gen_random_uuid() AS id), made AS (
 INSERT INTO alignment_link (organization_id, id, objective_id, parent_objective_id, link, weight,
                             is_primary, is_excluded, created_at)
 SELECT child.organization_id, gen_random_uuid(), child.id, parent.id, 'contributes', 1,
-       child.title = 'below', false, now()
+       child.title = 'below', child.title = 'aside', now()
   FROM goal child JOIN goal parent ON parent.title = 'top' WHERE child.title <> 'top'
 """
 _PARENTS = """
 SELECT child.title, parent.title
   FROM objective child LEFT JOIN objective parent ON parent.id = child.parent_objective_id
+"""
+_EXCLUDED = """
+SELECT child.title, parent.title
+  FROM objective child JOIN objective parent ON parent.id = ANY (child.excluded_by_ids)
 """
 
 
@@ -49,6 +53,7 @@ async def test_stored_objectives_learn_it_and_forget_it_again(
         await connection.execute(_STORED)
         await runner.migrate("okr", address)
         learnt = dict(await connection.fetch(_PARENTS))
+        excluded = dict(await connection.fetch(_EXCLUDED))
         await runner.downgrade("okr", address, _BEFORE)
         left = dict(await connection.fetch("SELECT title, has_parent FROM objective"))
     finally:
@@ -57,5 +62,6 @@ async def test_stored_objectives_learn_it_and_forget_it_again(
         await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await superuser.close()
 
+    assert excluded == {"aside": "top"}
     assert learnt == {"top": None, "below": "top", "aside": None}
     assert left == {"top": False, "below": True, "aside": False}

@@ -28,6 +28,16 @@ def may_edit(actor: Principal, objective: Any) -> bool:
     return _owns(actor, objective) or _reaches(actor, "objectives.manage", objective)
 
 
+def may_disclose(actor: Principal, objective: Any) -> bool:
+    """Say who else sees a private goal: its owner and the line above; of none, whoever edits it."""
+    return (
+        objective.visibility == Visibility.PUBLIC.value
+        or objective.owner_id is None
+        or _owns(actor, objective)
+        or bool(one_of(objective.owner_id, actor.authority.reports))
+    )
+
+
 def may_create(
     actor: Principal, level: Level, unit_id: UUID, owner_id: UUID | None, project_id: UUID | None
 ) -> bool:

@@ -126,6 +126,39 @@ async def test_a_private_goal_exists_for_its_people_and_for_nobody_else(
         assert listed["items"] == [], role
 
 
+async def test_who_sees_a_private_goal_is_for_its_owner_to_say(
+    world: World, private_goal: dict[str, Any]
+) -> None:
+    """Whoever was chosen to see it may edit it where they manage goals, and show it to nobody."""
+    editor = await world.person("objectives.manage@org", "objectives.assign@org")
+    owner, colleague = str(private_goal["owner"]), str(private_goal["colleague"])
+    objective = await world.objective(
+        private_goal["cycle"],
+        private_goal["owner"],
+        level="individual",
+        visibility="private",
+        viewer_ids=[editor],
+    )
+    path = f"/v1/objectives/{objective.id}"
+    same = {"title": "Better words", "visibility": "private", "viewer_ids": [str(editor)]}
+    await world.call(editor, "PATCH", path, version=1, json=same)
+    for body in ({"visibility": "public"}, {"viewer_ids": [str(editor), colleague]}):
+        problem = await world.call(editor, "PATCH", path, version=2, json=body, status=403)
+        assert "owner" in problem["detail"]
+    for body in ({"contributor_ids": [colleague]}, {"owner_id": str(editor)}):
+        await world.call(editor, "POST", f"{path}/assign", json=body, status=403)
+    # Who sees it because they lead its owner has a say, where they manage goals.
+    leader = await world.person("objectives.manage@org")
+    led = await world.person(manager_id=leader)
+    theirs = await world.objective(private_goal["cycle"], led, visibility="private")
+    body = {"visibility": "public"}
+    await world.call(leader, "PATCH", f"/v1/objectives/{theirs.id}", version=1, json=body)
+    seen = await world.call(
+        private_goal["owner"], "PATCH", path, version=2, json={"viewer_ids": [colleague]}
+    )
+    assert (seen["owner_id"], seen["viewer_ids"]) == (owner, [colleague])
+
+
 async def test_no_operation_reaches_what_one_may_not_see(
     world: World, private_goal: dict[str, Any]
 ) -> None:

@@ -11,7 +11,7 @@ from kernel import audit, clock
 from kernel.authorization import Principal, require
 from services.okr.objectives import policy, queries
 from services.okr.objectives.commands import placing
-from services.okr.objectives.commands.editing import move_to_unit
+from services.okr.objectives.commands.editing import THE_OWNER_SAYS, move_to_unit
 from services.okr.objectives.commands.recording import (
     key_result_record,
     parents_of,
@@ -37,6 +37,7 @@ async def assign_owner(
     if "owner_id" in asked and assignment.owner_id != objective.owner_id:
         require(policy.may_assign(actor, objective))
     require(policy.may_name_contributors(actor, objective))
+    require(policy.may_disclose(actor, objective), THE_OWNER_SAYS)
     if "owner_id" in asked:
         await placing.require_people(session, "owner_id", [assignment.owner_id], is_list=False)
     if "contributor_ids" in asked:

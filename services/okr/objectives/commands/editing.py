@@ -30,10 +30,17 @@ from services.okr.objectives.commands.recording import (
 )
 from services.okr.objectives.commands.refusals import CannotBeDeleted
 from services.okr.objectives.models import AlignmentLink, Objective
-from services.okr.objectives.rules import Level, ObjectiveState, RollupHealth, can_be_deleted
+from services.okr.objectives.rules import (
+    Level,
+    ObjectiveState,
+    RollupHealth,
+    can_be_deleted,
+)
 from services.okr.objectives.schemas import NewLink, ObjectiveChanges
 
 _PLAIN = {"title", "description", "project_id", "viewer_ids", "tags"}
+
+THE_OWNER_SAYS = "Who sees a private goal is for its owner to say."
 
 
 async def update_objective(
@@ -53,6 +60,8 @@ async def update_objective(
     require(policy.may_edit(actor, objective))
     if "unit_id" in asked or "project_id" in asked:
         await _require_new_place(session, actor, objective, changes)
+    if _discloses(objective, changes):
+        require(policy.may_disclose(actor, objective), THE_OWNER_SAYS)
     require_version(objective, expected)
     await placing.require_people(session, "viewer_ids", changes.viewer_ids or [])
     parents = set(parents_of(objective))
@@ -73,6 +82,14 @@ async def update_objective(
         stale |= set(await queries.children_of(session, objective.id))
     await record_change(session, actor, [objective], records=records, also_stale=stale)
     return objective
+
+
+def _discloses(objective: Objective, changes: ObjectiveChanges) -> bool:
+    """Whether others than before would see the objective, were it private."""
+    asked = changes.model_fields_set
+    return ("visibility" in asked and changes.visibility.value != objective.visibility) or (
+        "viewer_ids" in asked and set(changes.viewer_ids) != set(objective.viewer_ids)
+    )
 
 
 async def _require_new_place(

@@ -16,6 +16,8 @@ class GoalRecord(Record):
     """`objective` or `key_result`."""
     objective_id: UUID
     title: str
+    level: str
+    """The objective's: `company`, `unit` or `individual`."""
     unit_id: UUID
     owner_id: UUID | None
     contributor_ids: list[UUID]

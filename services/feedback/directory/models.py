@@ -45,6 +45,7 @@ class Goal(Tenanted, Base, kw_only=True):
     objective_id: Mapped[UUID]
     """Whose record says who may see it; an objective's own id."""
     title: Mapped[str]
+    level: Mapped[str]
     unit_id: Mapped[UUID]
     owner_id: Mapped[UUID | None]
     contributor_ids: Mapped[list[UUID]]
@@ -64,6 +65,7 @@ class Subject:
     id: Any
     kind: Any
     state: Any
+    level: Any
     unit_id: Any
     contributor_ids: Any
     owner_id: Any

@@ -15,7 +15,6 @@ from services.feedback.directory import policy
 from services.feedback.directory.models import (
     DirectoryOrganization,
     DirectoryPerson,
-    DirectoryUnit,
     Goal,
     Subject,
 )
@@ -30,6 +29,7 @@ SUBJECT = Subject(
     id=_goal.id,
     kind=_goal.kind,
     state=_goal.state,
+    level=_goal.level,
     unit_id=_goal.unit_id,
     contributor_ids=_goal.contributor_ids,
     owner_id=func.coalesce(_goal.owner_id, _objective.owner_id),
@@ -85,14 +85,6 @@ async def people_who_see(
         select(DirectoryPerson.manager_chain).where(DirectoryPerson.id == goal.objective_owner_id)
     )
     return {person_id for person_id in active if policy.is_seen_by(person_id, goal, above or [])}
-
-
-async def is_root_unit(session: AsyncSession, unit_id: UUID) -> bool:
-    """Whether the unit is the company."""
-    root = select(DirectoryUnit.id).where(
-        DirectoryUnit.id == unit_id, DirectoryUnit.parent_id.is_(None)
-    )
-    return await session.scalar(root) is not None
 
 
 async def time_zone(session: AsyncSession) -> str:

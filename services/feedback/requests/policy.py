@@ -14,6 +14,8 @@ from services.feedback.directory.policy import may_see_goal
 from services.feedback.requests.models import Feedback, FeedbackRecipient, FeedbackRequest
 from services.feedback.requests.rules import Audience
 
+_COMPANY = "company"
+
 
 def may_read_request(actor: Principal, request: Any, goal: Subject) -> Any:
     """`recipient`: who asked, who is asked, the goal's owner; wider ones add to these."""
@@ -59,20 +61,22 @@ def is_asked(actor: Principal, request: Any) -> Any:
     return any(recipient.person_id == actor.person_id for recipient in request.recipients)
 
 
-def may_ask(actor: Principal, goal: Subject, place: UUID | None) -> bool:
-    """`own` reaches the goals one owns or contributes to, the key results of an objective with it.
-
-    `place` is the goal's unit, or None for the company's goals, which only `org` reaches.
-    """
+def may_ask(actor: Principal, goal: Subject) -> bool:
+    """`own` reaches what one owns or contributes to, and the key results of such an objective."""
     owners = {goal.owner_id, goal.objective_owner_id}
     taking_part = {*owners, *goal.contributor_ids, *goal.objective_contributor_ids}
     person = actor.person_id if actor.person_id in taking_part else goal.owner_id
-    return bool(actor.holds("feedback.request", unit=place, person=person))
+    return bool(actor.holds("feedback.request", unit=_unit_of(goal), person=person))
 
 
-def may_give(actor: Principal, goal: Subject, place: UUID | None) -> bool:
+def may_give(actor: Principal, goal: Subject) -> bool:
     """Unasked: `unit` is the goal's unit, `reports` the goals of one's reporting line."""
-    return bool(actor.holds("feedback.give", unit=place, person=goal.owner_id))
+    return bool(actor.holds("feedback.give", unit=_unit_of(goal), person=goal.owner_id))
+
+
+def _unit_of(goal: Subject) -> UUID | None:
+    """The goal's unit as authority counts it: what is the company's only scope `org` reaches."""
+    return None if goal.level == _COMPANY else goal.unit_id
 
 
 def may_run_request(actor: Principal, request: FeedbackRequest) -> bool:

@@ -83,11 +83,20 @@ async def test_asking_about_anothers_goal_needs_the_capability_where_the_goal_is
 @pytest.mark.parametrize(("grant", "status"), [("unit", 403), ("board", 403), ("org", 201)])
 async def test_a_goal_of_the_company_is_reached_by_org_alone(world: World, grant: str, status: int):
     asker = await world.person(f"feedback.request@{grant}", unit_id=world.root_id)
-    goal = await world.told(world.objective(await world.person()))
+    goal = await world.told(world.objective(await world.person(), level="company"))
 
     await world.call(
         asker, "POST", REQUESTS, json=asking(goal, [await world.person()]), status=status
     )
+
+
+@pytest.mark.parametrize("level", ["unit", "individual"])
+async def test_a_goal_in_the_root_unit_need_not_be_the_companys(world: World, level: str):
+    """As in okr: its unit reaches it."""
+    asker = await world.person("feedback.request@unit", unit_id=world.root_id)
+    goal = await world.told(world.objective(await world.person(), level=level))
+
+    await world.call(asker, "POST", REQUESTS, json=asking(goal, [await world.person()]), status=201)
 
 
 async def test_recipients_who_cannot_be_asked_are_named_and_not_told_apart(world: World):

@@ -1,4 +1,5 @@
-"""What was stored before objectives said where their links lead, and which parents exclude them."""
+"""What was stored before objectives said where their links lead and which parents exclude them,
+and what was on its way before it named a goal's level."""
 
 import asyncpg
 
@@ -30,6 +31,14 @@ SELECT child.organization_id, gen_random_uuid(), child.id, parent.id, 'contribut
        child.title = 'below', child.title = 'aside', now()
   FROM goal child JOIN goal parent ON parent.title = 'top' WHERE child.title <> 'top'
 """
+_ON_ITS_WAY = """
+INSERT INTO outbox (destination, topic, resource, organization_id, payload, created_at, due_at)
+SELECT 'feedback', 'okr.goal.v1', 'goal', objective.organization_id,
+       jsonb_build_object('objective_id', goal.id), now(), now()
+  FROM objective, LATERAL (VALUES (objective.id), (gen_random_uuid())) AS goal(id)
+ WHERE title = 'top'
+"""
+_LEVELS = "SELECT payload ->> 'level' FROM outbox ORDER BY id"
 _PARENTS = """
 SELECT child.title, parent.title
   FROM objective child LEFT JOIN objective parent ON parent.id = child.parent_objective_id
@@ -51,8 +60,11 @@ async def test_stored_objectives_learn_it_and_forget_it_again(
     connection = await asyncpg.connect(address.replace("+asyncpg", ""))
     try:
         await connection.execute(_STORED)
+        await connection.execute("UPDATE objective SET level = 'company' WHERE title = 'top'")
+        await connection.execute(_ON_ITS_WAY)
         await runner.migrate("okr", address)
         learnt = dict(await connection.fetch(_PARENTS))
+        levels = [row[0] for row in await connection.fetch(_LEVELS)]
         excluded = dict(await connection.fetch(_EXCLUDED))
         await runner.downgrade("okr", address, _BEFORE)
         left = dict(await connection.fetch("SELECT title, has_parent FROM objective"))
@@ -62,6 +74,7 @@ async def test_stored_objectives_learn_it_and_forget_it_again(
         await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await superuser.close()
 
+    assert levels == ["company", "unit"]
     assert excluded == {"aside": "top"}
     assert learnt == {"top": None, "below": "top", "aside": None}
     assert left == {"top": False, "below": True, "aside": False}

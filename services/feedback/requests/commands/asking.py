@@ -69,7 +69,7 @@ async def create_request(
 ) -> FeedbackRequest:
     """Ask named people for feedback on a goal."""
     goal = await named_goal(session, actor, new.subject)
-    await require_may_ask(session, actor, goal)
+    require_may_ask(actor, goal)
     await _check_recipients(session, actor, goal, new.recipient_ids)
     question = _Question(new.subject, new.recipient_ids, new.question, new.visibility, new.due_on)
     return await _ask(session, actor, question)
@@ -83,7 +83,7 @@ async def follow_up(
     require(policy.may_run_request(actor, earlier), "Only who asked may follow a request up.")
     subject = FeedbackSubject(kind=earlier.subject_kind, id=earlier.subject_id)
     goal = await named_goal(session, actor, subject)
-    await require_may_ask(session, actor, goal)
+    require_may_ask(actor, goal)
     asked = [recipient.person_id for recipient in earlier.recipients]
     left = await directory.people_who_see(session, goal, asked)
     if not left:

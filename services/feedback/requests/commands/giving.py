@@ -9,7 +9,7 @@ from kernel.authorization import Principal, require
 from kernel.errors import Conflict
 from kernel.preconditions import require_version
 from services.feedback.requests import policy, queries, rules
-from services.feedback.requests.commands.subjects import named_goal, place_of, touch
+from services.feedback.requests.commands.subjects import named_goal, touch
 from services.feedback.requests.models import Feedback
 from services.feedback.requests.rules import Audience
 from services.feedback.requests.schemas import FeedbackEdit, NewFeedback
@@ -24,7 +24,7 @@ class NotWider(Conflict):
 async def give_feedback(session: AsyncSession, actor: Principal, new: NewFeedback) -> Feedback:
     """Give unasked feedback on a goal that one sees and that is in scope."""
     goal = await named_goal(session, actor, new.subject)
-    allowed = policy.may_give(actor, goal, await place_of(session, goal))
+    allowed = policy.may_give(actor, goal)
     require(allowed, "Unasked feedback on this goal needs feedback.give over it.")
     given = Feedback(
         subject_kind=new.subject.kind.value,

@@ -55,7 +55,7 @@ async def remind_recipients(
     request = await queries.request_to_change(session, actor, request_id)
     require(policy.may_run_request(actor, request), "Only who asked may remind.")
     subject = FeedbackSubject(kind=request.subject_kind, id=request.subject_id)
-    await require_may_ask(session, actor, await named_goal(session, actor, subject))
+    require_may_ask(actor, await named_goal(session, actor, subject))
     if request.state == FeedbackRequestState.CLOSED:
         raise RequestIsClosed
     if request.state == FeedbackRequestState.ANSWERED:

@@ -1,7 +1,6 @@
 """What the changes to requests share: the goal that is named, places, days, traces."""
 
 from datetime import date
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,16 +30,10 @@ async def named_goal(session: AsyncSession, actor: Principal, subject: FeedbackS
     return goal
 
 
-async def require_may_ask(session: AsyncSession, actor: Principal, goal: Subject) -> None:
+def require_may_ask(actor: Principal, goal: Subject) -> None:
     """403 without `feedback.request` over the goal."""
-    allowed = policy.may_ask(actor, goal, await place_of(session, goal))
+    allowed = policy.may_ask(actor, goal)
     require(allowed, "Asking for feedback on this goal needs feedback.request over it.")
-
-
-async def place_of(session: AsyncSession, goal: Subject) -> UUID | None:
-    """The goal's unit as authority counts it: goals of the company need scope `org`."""
-    unit_id: UUID = goal.unit_id
-    return None if await directory.is_root_unit(session, unit_id) else unit_id
 
 
 def time_zone_of(actor: Principal) -> str:

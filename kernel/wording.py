@@ -52,6 +52,8 @@ def plain_words(error: Mapping[str, Any]) -> str:
             return _one_of(context["expected"])
         case "too_short" | "too_long":
             return _of_length(kind, context, error.get("input"))
+        case "value_error" if "UploadFile" in error["msg"]:
+            return "must be a file, and came as text"
     plainly = _PLAINLY.get(kind)
     return plainly.format(**context) if plainly else _own_words(error)
 

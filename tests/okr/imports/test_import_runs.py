@@ -357,6 +357,17 @@ async def test_a_form_that_cannot_be_read_is_refused_as_a_whole(
     assert error["detail"].startswith("The body cannot be read: ")
 
 
+async def test_a_file_that_comes_as_text_is_told_so(importer: Importer):
+    form = {"data": {"format": "neutral", "file": "text"}, "files": [("files", ("a.csv", b"a"))]}
+    problem = await importer.world.call(
+        importer.person_id, "POST", "/v1/imports", status=422, **form
+    )
+
+    assert problem["errors"] == [
+        {"pointer": "/file/0", "detail": "must be a file, and came as text"}
+    ]
+
+
 async def test_an_import_without_a_file_is_refused(importer: Importer):
     problem = await importer.send(status=422)
 

@@ -19,7 +19,8 @@ from services.gateway.answers import Common, Headers, send_body, send_problem
 from services.gateway.config import GatewaySettings
 from services.gateway.framing import Incoming
 from services.gateway.limits import PublishedKeys, RateLimits
-from services.gateway.proxy import ClientLeft, Proxy
+from services.gateway.proxy import Proxy
+from services.gateway.uploads import ClientLeft
 
 _JWKS = "/.well-known/jwks.json"
 _CLIENT_LEFT = 499

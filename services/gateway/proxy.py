@@ -1,9 +1,7 @@
 """One hop: a rebuilt request to one address of its service, and the answer back, both streamed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
 import aiohttp
 from multidict import istr
@@ -11,24 +9,19 @@ from starlette.types import Message, Receive, Send
 from yarl import URL
 
 from kernel import logging
-from kernel.errors import BadRequest, Problem, TooLarge, Unavailable
+from kernel.errors import BadRequest, Unavailable
 from services.gateway.answers import Headers
 from services.gateway.config import GatewaySettings
 from services.gateway.docs import Route
 from services.gateway.framing import SAFE, Incoming
+from services.gateway.uploads import BODY_IS_LATE, WHOLE_BYTES, Bounds, ClientLeft, Upload
 from services.gateway.upstreams import Address, Upstream
+from services.gateway.watching import Watch
 
-_WHOLE_BYTES = 64 * 1024
-"""Up to here a body is handed on in one piece, above it part by part."""
-_WATCH_AFTER_SECONDS = 0.1
-_ASK_AFTER_SECONDS = 0.25
-"""So long an answer may be on its way before its service is asked whether it lives; with the beats
-of `upstreams` this makes less than the second within which a client hears that one does not."""
 _UNKNOWN_OUTCOME = (
     "The answer did not come, and whether the request was carried out is not known: read again, or "
     "repeat it with the same Idempotency-Key."
 )
-_BODY_IS_LATE = "The body did not arrive in time."
 # What belongs to the connection or is the gateway's to say.
 _NOT_PASSED_ON = frozenset(
     {
@@ -54,154 +47,6 @@ _NOT_PASSED_ON = frozenset(
     }
 )
 _HOST, _FORWARDED_PROTO, _LENGTH = map(istr, ("Host", "X-Forwarded-Proto", "Content-Length"))
-
-
-class ClientLeft(Exception):  # noqa: N818 - nothing went wrong; there is nobody to answer any more
-    """The client closed its connection before the answer was complete."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one request may take."""
-
-    body_bytes: int
-    seconds: float
-    timeout: aiohttp.ClientTimeout
-
-
-class Upload:
-    """The body of a request: read once, counted, and watched over when it has been read."""
-
-    def __init__(self, receive: Receive, request: Incoming, bounds: Bounds) -> None:
-        self._receive = receive
-        self._bounds = bounds
-        self._declared = request.content_length or 0
-        self._counted = 0
-        self._first = b""
-        self._ended = asyncio.Event()
-        self.is_owed = False
-        """Whether the next part is the client's to send."""
-        self.failure: Problem | ClientLeft | None = None
-        if not request.has_body:
-            self._ended.set()
-
-    async def begin(self) -> bytes | None:
-        """The whole body if it is small; None if it is to be streamed by `parts`."""
-        if self._declared > self._bounds.body_bytes:
-            raise self._too_large()
-        read = []
-        try:
-            async with asyncio.timeout(self._bounds.seconds):
-                while self._counted <= _WHOLE_BYTES and not self._ended.is_set():
-                    read.append(await self._next())
-        except TimeoutError as error:
-            raise BadRequest(_BODY_IS_LATE) from error
-        self._first = b"".join(read)
-        return self._first if self._ended.is_set() else None
-
-    async def parts(self) -> AsyncIterator[bytes]:
-        """The body from its beginning; what breaks it off is kept as `failure`."""
-        yield self._first
-        try:
-            while not self._ended.is_set():
-                yield await self._next()
-        except (Problem, ClientLeft) as failure:
-            self.failure = failure
-            raise
-
-    async def wait_until_client_leaves(self) -> None:
-        """Returns when the connection is gone; only then is the answer for nobody."""
-        # The body comes through the same channel, so that one must not read while it is read.
-        await self._ended.wait()
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-    async def _next(self) -> bytes:
-        self.is_owed = True
-        message: Message = await self._receive()
-        self.is_owed = False
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        part: bytes = message.get("body", b"")
-        self._counted += len(part)
-        if self._counted > self._bounds.body_bytes:
-            raise self._too_large()
-        if not message.get("more_body", False):
-            self._ended.set()
-        return part
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"The body is larger than {self._bounds.body_bytes} bytes.")
-
-
-class Watch:
-    """Cancels the work on a request when its client leaves before the answer is complete.
-
-    The same when the service that owes the answer does not even say that it lives. Most answers are
-    there sooner than a task is worth its making, hence the delays.
-    """
-
-    def __init__(self, upload: Upload) -> None:
-        self._upload = upload
-        self._working = asyncio.current_task()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._has_left = False
-        self._asked: Address | None = None
-        self._is_mute = False
-        self._loop = asyncio.get_running_loop()
-        self._timers = [self._loop.call_later(_WATCH_AFTER_SECONDS, self._begin, self._watch)]
-
-    def asks(self, address: Address) -> None:
-        """From now on this address owes the beginning of the answer."""
-        if self._asked is None:
-            self._timers.append(
-                self._loop.call_later(_ASK_AFTER_SECONDS, self._begin, self._listen)
-            )
-        self._asked = address
-        self._is_mute = False
-
-    def has_answered(self) -> None:
-        """The answer has begun; how long the rest takes is for the deadlines."""
-        self._asked = None
-
-    def _begin(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._tasks.append(asyncio.create_task(task()))
-
-    async def _watch(self) -> None:
-        await self._upload.wait_until_client_leaves()
-        self._has_left = True
-        self._cancel_work()
-
-    async def _listen(self) -> None:
-        while (address := self._asked) is not None:
-            if not self._is_mute and not await address.is_alive() and self._asked is address:
-                self._is_mute = True
-                self._cancel_work()
-            await asyncio.sleep(_ASK_AFTER_SECONDS)
-
-    def _cancel_work(self) -> None:
-        if self._working is not None:
-            self._working.cancel()
-
-    def end(self) -> None:
-        """The answer is complete, or nobody works on it any more."""
-        for timer in self._timers:
-            timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-
-    def explains_cancellation(self) -> bool:
-        """Whether the client has left; if so, the cancellation is taken back."""
-        return self._taken_back(self._has_left)
-
-    def found_it_mute(self) -> bool:
-        """Whether the service that was asked hangs; if so, the cancellation is taken back."""
-        return self._taken_back(self._is_mute and not self._has_left)
-
-    def _taken_back(self, is_ours: bool) -> bool:
-        if is_ours and self._working is not None:
-            self._working.uncancel()
-        return is_ours
 
 
 class Proxy:
@@ -294,7 +139,7 @@ class Proxy:
                     raise upload.failure from error
                 if upload.is_owed and isinstance(error, TimeoutError):
                     # Else whoever stalls a few uploads would have the service given up for all.
-                    raise BadRequest(_BODY_IS_LATE) from error
+                    raise BadRequest(BODY_IS_LATE) from error
                 _failed(address, upstream, error)
                 if request.method in SAFE and not isinstance(error, TimeoutError):
                     continue
@@ -350,7 +195,7 @@ async def _answer(
         "status": response.status,
         "headers": headers,
     }
-    if response.method == "HEAD" or (length is not None and length <= _WHOLE_BYTES):
+    if response.method == "HEAD" or (length is not None and length <= WHOLE_BYTES):
         try:
             body = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -100,8 +100,11 @@ class Gateway:
             headers = common + self._common.preflight(request.origin)
             return await send_body(send, HTTPStatus.NO_CONTENT, headers)
         if (route := self._routes.get(docs.prefix_of(request.path))) is not None:
-            await self._limits.admit(request)
-            status = await self._proxy.forward(request, route, receive, send, common)
+            sender = await self._limits.admit(request)
+            try:
+                status = await self._proxy.forward(request, route, receive, send, common)
+            finally:
+                self._limits.ended(sender)
             self._limits.answered(request, status)
             return status
         return await self._answer_itself(request, send, request_id, common)

@@ -41,6 +41,9 @@ class GatewaySettings(BaseSettings):
     """Requests of one person."""
     gateway_anonymous_per_minute: int = Field(default=6_000, ge=0)
     """Requests without a valid token from one client address (of IPv6: one /64 network)."""
+    gateway_requests_at_once: int = Field(default=256, ge=0)
+    """Requests of one person, or without a valid token of one client address, under way together:
+    nobody holds all connections to a service, whatever they leave unfinished."""
     gateway_failed_sign_ins_per_minute: int = Field(default=60, ge=0)
     """Refused `POST /v1/sessions` from one client address."""
 

@@ -6,6 +6,7 @@ are rows of a service.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -75,9 +76,14 @@ class RateLimits:
         self._person = _per_minute(settings.gateway_requests_per_minute, "person")
         self._anonymous = _per_minute(settings.gateway_anonymous_per_minute, "address")
         self._sign_ins = _per_minute(settings.gateway_failed_sign_ins_per_minute, "sign-in")
+        self._most_at_once = settings.gateway_requests_at_once or math.inf
+        self._under_way: dict[str, int] = {}
 
-    async def admit(self, request: Incoming) -> None:
-        """Count a request; `TooManyRequests` when its sender has used the minute up."""
+    async def admit(self, request: Incoming) -> str:
+        """Count a request; its sender, who has one more under way until `ended`.
+
+        `TooManyRequests` when they have used the minute up, or have too many under way.
+        """
         if self._sign_ins is not None and _is_sign_in(request):
             sender = network_of(request.address)
             if not self._sign_ins.test(sender):
@@ -87,6 +93,20 @@ class RateLimits:
         sender = person or network_of(request.address)
         if limit is not None and not limit.hit(sender):
             raise self._refusal(limit, sender)
+        under_way = self._under_way.get(sender, 0) + 1
+        if under_way > self._most_at_once:
+            raise TooManyRequests(
+                f"More than {self._most_at_once} requests at once; wait for their answers.",
+                retry_after=1,
+            )
+        self._under_way[sender] = under_way
+        return sender
+
+    def ended(self, sender: str) -> None:
+        """One request less is under way."""
+        self._under_way[sender] -= 1
+        if not self._under_way[sender]:
+            del self._under_way[sender]
 
     def answered(self, request: Incoming, status: int) -> None:
         """Count a refused sign-in; those that succeed are free (product rule)."""

@@ -217,3 +217,45 @@ async def test_behind_a_trusted_proxy_each_client_has_an_allowance_of_its_own(wo
     assert await statuses(gateway, 3, {"X-Forwarded-For": "192.0.2.1"}) == [200, 200, 429]
     assert await statuses(gateway, 2, {"X-Forwarded-For": "192.0.2.1, 192.0.2.2"}) == [200, 200]
     assert world.okr.seen[-1].header("x-forwarded-for") == "192.0.2.2"
+
+
+async def test_one_sender_has_so_many_requests_under_way_and_others_theirs(world, key):
+    gateway = await knowing_keys(world, key, gateway_requests_at_once=2)
+    release = asyncio.Event()
+
+    async def wait(exchange):
+        await release.wait()
+        await exchange.json({})
+
+    world.okr.answer = wait
+    greedy, other = token(key, uuid4()), token(key, uuid4())
+
+    async def ask(headers: dict[str, str] | None = None) -> int:
+        return (await gateway.client.get("/v1/objectives/1", headers=headers)).status
+
+    waiting = [asyncio.create_task(ask(greedy)) for _ in range(2)]
+    await until(lambda: len(world.okr.seen) == 2)
+    refused = await gateway.client.get("/v1/objectives/1", headers=greedy)
+    waiting += [asyncio.create_task(ask(headers)) for headers in (other, None)]
+    await until(lambda: len(world.okr.seen) == 4)
+    release.set()
+
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+    assert "2 requests at once" in refused.json()["detail"]
+    assert await asyncio.gather(*waiting) == [200] * 4
+    # What has ended, however it did, is under way no longer.
+    assert [await ask(greedy) for _ in range(3)] == [200] * 3
+
+
+async def test_a_client_that_leaves_has_nothing_under_way_any_more(world, key):
+    gateway = await knowing_keys(world, key, gateway_requests_at_once=1)
+
+    async def hang(exchange):
+        await exchange.until_left()
+
+    world.okr.answer = hang
+    leaving = asyncio.create_task(gateway.client.get("/v1/objectives/1"))
+    await until(lambda: len(world.okr.seen) == 1)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await until(lambda: not gateway.app._limits._under_way)

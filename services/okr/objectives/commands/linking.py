@@ -30,7 +30,7 @@ from services.okr.objectives.schemas import LinkChanges, NewLink
 
 _ENDED = {ObjectiveState.CLOSED.value, ObjectiveState.ARCHIVED.value}
 _GIVING_A_SHARE = ("share", "link", "is_excluded")
-"""Changes of a link by which its share may count that did not: a counting link's alone does."""
+"""What of a link decides whether its share counts, and how much of it."""
 
 
 async def create_alignment(
@@ -68,17 +68,24 @@ async def update_alignment(
     require_version(child, expected)
     if edits:
         await require_editable(session, child)
-    for name in changes.model_fields_set:
-        setattr(link, name, getattr(changes, name))
-    if excludes:
-        others = [each for each in child.excluded_by_ids if each != parent.id]
-        child.excluded_by_ids = [*others, parent.id] if changes.is_excluded else others
-    giving = [name for name in _GIVING_A_SHARE if name in changes.model_fields_set]
-    if giving and link.link == Link.CONTRIBUTES.value and not link.is_excluded:
-        pointer = f"/{giving[0]}"
-        await require_share(session, parent.id, link.share, without=link.id, pointer=pointer)
+    await _apply(session, child, link, changes)
     await _settle(session, actor, child, "edited", link, fields=sorted(changes.model_fields_set))
     return child
+
+
+async def _apply(
+    session: AsyncSession, child: Objective, link: AlignmentLink, changes: LinkChanges
+) -> None:
+    asked, parent_id = changes.model_fields_set, link.parent_objective_id
+    for name in asked:
+        setattr(link, name, getattr(changes, name))
+    if "is_excluded" in asked:
+        others = [each for each in child.excluded_by_ids if each != parent_id]
+        child.excluded_by_ids = [*others, parent_id] if changes.is_excluded else others
+    giving = [name for name in _GIVING_A_SHARE if name in asked]
+    if giving and link.link == Link.CONTRIBUTES.value and not link.is_excluded:
+        pointer = f"/{giving[0]}"
+        await require_share(session, parent_id, link.share, without=link.id, pointer=pointer)
 
 
 async def delete_alignment(

@@ -1,6 +1,7 @@
 """The application factory: what every service's process is made of, whatever it serves."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -95,7 +96,7 @@ def create_app(service: Service, settings: ServiceSettings | None = None) -> Fas
             if service.on_start is not None:
                 await service.on_start(runtime)
             if settings.run_loops:
-                await stack.enter_async_context(jobs.running(_loops(service, runtime)))
+                await stack.enter_async_context(_running(_loops(service, runtime)))
             yield
 
     app = _application(service.title, JSON_LIMIT, lifespan)
@@ -156,7 +157,7 @@ def _jwks_of(peers: dict[str, http.ServiceClient]) -> Callable[[], Awaitable[dic
     return fetch
 
 
-def _loops(service: Service, runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+def _loops(service: Service, runtime: Runtime) -> list[Awaitable[None]]:
     async def relay_to(peer: str) -> bool:
         if runtime.peers[peer].is_away:
             return False
@@ -172,6 +173,17 @@ def _loops(service: Service, runtime: Runtime) -> list[Coroutine[Any, Any, None]
     for loop, poll in service.loops:
         steps.append(((lambda step=loop: step(runtime)), poll))  # type: ignore[misc]
     return [jobs.repeat(step, runtime.wake.listener(), poll) for step, poll in steps]
+
+
+@asynccontextmanager
+async def _running(loops: list[Any]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _health(service: Service) -> APIRouter:

@@ -58,9 +58,6 @@ COLUMN_TYPES: dict[Any, Any] = {
     list[dict[str, Any]]: JSONB(),
 }
 TENANT_SETTING = "cairn.organization_id"
-LOCK_TIMEOUT = "1s"
-"""How long a request waits for another transaction of its organization. It holds a connection of
-the pool that all organizations share: ten who wait for an import would keep everybody out."""
 
 _PASSING = (
     OSError,
@@ -151,9 +148,13 @@ def json_text(value: Any) -> str:
 
 
 def create_engine(
-    settings: ServiceSettings, connections: int, lock_timeout: str = LOCK_TIMEOUT
+    settings: ServiceSettings, connections: int, lock_timeout: str = "1s"
 ) -> AsyncEngine:
-    """A pool; a full one refuses after two seconds instead of queueing without end."""
+    """A pool; a full one refuses after two seconds instead of queueing without end.
+
+    Whoever waits for a lock of their organization holds a connection that all share: ten who wait
+    for an import would keep everybody out.
+    """
     cache: dict[str, Any] = (
         {}
         if settings.statement_cache

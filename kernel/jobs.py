@@ -5,8 +5,8 @@ dies leaves it to the next after the lease. A job's own effects are one transact
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -81,14 +81,9 @@ async def run_due_job(engine: AsyncEngine, handlers: Mapping[str, Handler]) -> b
     job = await _take(engine, list(handlers))
     if job is None:
         return False
-
-    async def extend() -> bool:
-        await _settle(engine, job.id, "waiting", clock.now() + LEASE)
-        return False
-
+    extending = asyncio.create_task(_extend(engine, job.id))
     try:
-        async with running([repeat(extend, asyncio.Event(), LEASE.total_seconds() / 3)]):
-            await handlers[job.kind](engine, job.organization_id, job.payload)
+        await handlers[job.kind](engine, job.organization_id, job.payload)
     except Exception:  # noqa: BLE001 - whatever a job raises, it is logged and tried again
         state = "failed" if job.attempts >= _MOST_ATTEMPTS else "waiting"
         logger(__name__).exception("a job failed", kind=job.kind, job=job.id, state=state)
@@ -96,6 +91,9 @@ async def run_due_job(engine: AsyncEngine, handlers: Mapping[str, Handler]) -> b
     else:
         async with database.transaction(engine) as session:
             await session.execute(delete(JOB).where(JOB.c.id == job.id))
+    finally:
+        extending.cancel()
+        await asyncio.gather(extending, return_exceptions=True)
     return True
 
 
@@ -118,6 +116,15 @@ async def _take(engine: AsyncEngine, kinds: list[str]) -> Row[Any] | None:
         )
         job: Row[Any] | None = taken.one_or_none()
         return job
+
+
+async def _extend(engine: AsyncEngine, job_id: UUID) -> None:
+    while True:
+        await asyncio.sleep(LEASE.total_seconds() / 3)
+        try:
+            await _settle(engine, job_id, "waiting", clock.now() + LEASE)
+        except Exception as error:  # noqa: BLE001 - logged; a lease outlasts two that fail
+            _log_stumble(error)
 
 
 async def _settle(engine: AsyncEngine, job_id: UUID, state: str, due_at: datetime) -> None:
@@ -165,20 +172,6 @@ async def repeat(step: Callable[[], Awaitable[bool]], wake: asyncio.Event, poll:
             with suppress(TimeoutError):
                 async with asyncio.timeout(poll):
                     await wake.wait()
-
-
-@asynccontextmanager
-async def running(loops: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Loops that run for as long as the block does."""
-    tasks = [asyncio.create_task(loop) for loop in loops]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 def _log_stumble(error: Exception) -> None:

@@ -149,7 +149,7 @@ class Bell:
             listener.set()
 
 
-_PAUSE = 0.05
+_PAUSE = 0.1
 """Seconds between two steps of a loop.
 
 What comes alone is taken at once, and what comes while many write is taken together: each of five
